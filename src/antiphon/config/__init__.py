@@ -1,0 +1,1 @@
+"""Settings from one YAML file and the environment: read once, checked, and then plain frozen values."""

@@ -1,0 +1,1 @@
+"""HTTP towards clients: routes, bodies, streams, errors. HTTP ends here."""

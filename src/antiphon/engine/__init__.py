@@ -1,0 +1,1 @@
+"""Runs: from a parsed request to a committed response."""

@@ -1,0 +1,1 @@
+"""Small pieces that know nothing of Antiphon: event streams, bounded JSON, clocks, identity, redaction, logging."""

@@ -1,0 +1,1 @@
+"""The small model that comes with Antiphon: fetched once, run in a supervised child process."""

@@ -1,0 +1,55 @@
+"""Where a request may go: the value that routing hands to a codec and to the network."""
+
+from collections.abc import Mapping
+
+from msgspec import Raw, Struct, field
+
+__all__ = ["Credential", "Secret", "Target"]
+
+
+class Secret(Struct, frozen=True, repr_omit_defaults=True):
+    """A string that does not show itself in logs, tracebacks and error messages."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+class Credential(Struct, frozen=True):
+    """An upstream API key and the name under which records and logs speak of it."""
+
+    alias: str
+    secret: Secret
+
+
+class Target(Struct, frozen=True):
+    """One place that can serve a model.
+
+    Attributes:
+        provider: the configured provider's name, as in `provider/model`.
+        model: the model's name at the provider.
+        protocol: the upstream dialect: `chat` for now.
+        quirks: name of the entry in `providers.registry` that describes the provider's peculiarities.
+        base_url: without a trailing slash; the codec appends its path.
+        headers: extra request headers, from the configuration.
+        params: extra top-level body fields, from the configuration; they win over what the codec wrote.
+        proxy, ca_file: how to get there.
+        stream: `auto` asks the upstream for a stream when the client did; `always`, `never`.
+    """
+
+    provider: str
+    model: str
+    protocol: str
+    quirks: str
+    base_url: str
+    credential: Credential | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Raw] = field(default_factory=dict)
+    proxy: str | None = None
+    ca_file: str | None = None
+    stream: str = "auto"
+    first_byte_s: float = 120.0
+    idle_s: float = 300.0

@@ -1,0 +1,1 @@
+"""The Chat Completions codec, for every upstream that speaks it."""

@@ -1,0 +1,1 @@
+"""Model names to the places that can serve them."""
