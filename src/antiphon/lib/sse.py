@@ -1,0 +1,102 @@
+"""Server-sent events, read incrementally: bytes in, events out, the same for every way of splitting the bytes.
+
+Follows the WHATWG event stream grammar (lines end in LF, CR or CRLF, a leading BOM is skipped, comments are ignored)
+with one deviation that real providers need: an event that the end of the stream cuts off before its blank line is still
+delivered by `eof`.
+"""
+
+from typing import NamedTuple
+
+__all__ = ["FrameTooLongError", "SseEvent", "SseParser"]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class FrameTooLongError(ValueError):
+    """More bytes without a complete event than the parser may hold."""
+
+
+class SseEvent(NamedTuple):
+    """One event: its `event:` field (empty when absent) and its `data:` lines joined by LF."""
+
+    name: bytes
+    data: bytes
+
+
+class SseParser:
+    """Incremental parser. Holds at most `limit` bytes; beyond that `feed` raises `FrameTooLongError`."""
+
+    __slots__ = ("_cr_held", "_idle_bytes", "_limit", "_pieces", "_started")
+
+    def __init__(self, *, limit: int = 8 * 1024 * 1024) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._idle_bytes = 0  # since the last event: bounds one frame, and whitespace or comments without end
+        self._cr_held = False
+        self._started = False
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """Take bytes as they came, return the events that are complete now."""
+        if not self._started or self._cr_held or b"\r" in data:
+            data = self._normalise(data)
+        self._idle_bytes += len(data)
+        pieces = self._pieces
+        if b"\n\n" not in data and not (data[:1] == b"\n" and pieces and pieces[-1][-1:] == b"\n"):
+            if data:
+                pieces.append(data)
+            self._check_limit()
+            return []
+        pieces.append(data)
+        *blocks, rest = b"".join(pieces).split(b"\n\n")
+        pieces.clear()
+        if rest:
+            pieces.append(rest)
+        events = [event for block in blocks if (event := _parse_block(block))]
+        if events:
+            self._idle_bytes = len(rest)
+        self._check_limit()
+        return events
+
+    def eof(self) -> list[SseEvent]:
+        """The stream has ended: return what was still waiting for its blank line."""
+        rest = b"".join(self._pieces)
+        self._pieces.clear()
+        event = _parse_block(rest)
+        return [event] if event else []
+
+    def _check_limit(self) -> None:
+        if self._idle_bytes > self._limit:
+            raise FrameTooLongError(f"more than {self._limit} bytes without a complete event")
+
+    def _normalise(self, data: bytes) -> bytes:
+        """Turn CR and CRLF into LF. A CR at the very end waits: the next byte may be its LF."""
+        if not self._started:
+            data = b"".join((*self._pieces, data))
+            self._pieces.clear()
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._pieces.append(data)  # may still become a BOM
+                return b""
+            self._started = True
+            data = data.removeprefix(_BOM)
+        if self._cr_held:
+            data = b"\r" + data
+        self._cr_held = data.endswith(b"\r")
+        if self._cr_held:
+            data = data[:-1]
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _parse_block(block: bytes) -> SseEvent | None:
+    """One event's lines; `None` when there is no data line in them."""
+    if block.startswith(b"data: ") and b"\n" not in block:  # what nearly every upstream sends
+        return SseEvent(b"", block[6:])
+    name = b""
+    data: list[bytes] = []
+    for line in block.split(b"\n"):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    return SseEvent(name, b"\n".join(data)) if data else None

@@ -1,0 +1,259 @@
+"""Input items: what a client may put into `input`, and what history hands back to the model.
+
+An item is decoded twice: into a typed value for the codecs, and kept as the client's own bytes for the store, so that
+fields nobody here knows survive. Output items (`protocol.response`) have the same wire form, which is why a stored answer can be
+read back as input.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from antiphon.protocol.faults import RequestFault
+
+__all__ = [
+    "AudioData",
+    "FunctionCall",
+    "FunctionCallOutput",
+    "InputAudio",
+    "InputFile",
+    "InputImage",
+    "InputItem",
+    "InputText",
+    "InputVideo",
+    "Item",
+    "ItemReference",
+    "Message",
+    "OutputText",
+    "Part",
+    "PlainText",
+    "Reasoning",
+    "ReasoningText",
+    "Refusal",
+    "SummaryText",
+    "decode_item",
+    "validation_fault",
+]
+
+
+class InputText(Struct, frozen=True, tag="input_text", tag_field="type"):
+    """Text from a user, a system message or a tool."""
+
+    text: str
+
+
+class PlainText(Struct, frozen=True, tag="text", tag_field="type"):
+    """Chat's spelling of a text part, which some clients send here too."""
+
+    text: str
+
+
+class InputImage(Struct, frozen=True, tag="input_image", tag_field="type"):
+    """An image by URL (http or data) or by the id of an uploaded file."""
+
+    image_url: str | None = None
+    file_id: str | None = None
+    detail: Literal["low", "high", "auto", "original"] | None = None
+
+
+class InputFile(Struct, frozen=True, tag="input_file", tag_field="type"):
+    """A document: inline (data URL), by URL, or by the id of an uploaded file."""
+
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class AudioData(Struct, frozen=True):
+    """Base64 audio and its format (`wav`, `mp3`)."""
+
+    data: str
+    format: str
+
+
+class InputAudio(Struct, frozen=True, tag="input_audio", tag_field="type"):
+    """Recorded speech."""
+
+    input_audio: AudioData
+
+
+class InputVideo(Struct, frozen=True, tag="input_video", tag_field="type"):
+    """A video by URL (Open Responses)."""
+
+    video_url: str
+
+
+class OutputText(Struct, frozen=True, tag="output_text", tag_field="type"):
+    """Text that a model wrote, replayed."""
+
+    text: str
+    annotations: list[Raw] | None = None
+
+
+class Refusal(Struct, frozen=True, tag="refusal", tag_field="type"):
+    """A model's refusal, replayed."""
+
+    refusal: str
+
+
+class SummaryText(Struct, frozen=True, tag="summary_text", tag_field="type"):
+    """One part of a reasoning summary."""
+
+    text: str
+
+
+class ReasoningText(Struct, frozen=True, tag="reasoning_text", tag_field="type"):
+    """Raw reasoning."""
+
+    text: str
+
+
+Part = (
+    InputText
+    | PlainText
+    | InputImage
+    | InputFile
+    | InputAudio
+    | InputVideo
+    | OutputText
+    | Refusal
+    | SummaryText
+    | ReasoningText
+)
+
+
+class Message(Struct, frozen=True, tag="message", tag_field="type"):
+    """A message of any role; `content: null` is accepted and means empty (real clients send it)."""
+
+    role: Literal["user", "assistant", "system", "developer"]
+    content: str | list[Part] | None = None
+    id: str | None = None
+
+    def parts(self) -> list[Part]:
+        """The content as parts, whichever way it was written."""
+        if isinstance(self.content, str):
+            return [InputText(self.content)] if self.content else []
+        return self.content or []
+
+
+class FunctionCall(Struct, frozen=True, tag="function_call", tag_field="type"):
+    """A call that the model made. `arguments` is a JSON string, kept as the model wrote it."""
+
+    call_id: str
+    name: str
+    arguments: str = ""
+    id: str | None = None
+    namespace: str | None = None
+
+
+class FunctionCallOutput(Struct, frozen=True, tag="function_call_output", tag_field="type"):
+    """What the client's function answered."""
+
+    call_id: str
+    output: str | list[Part] | None = None
+    id: str | None = None
+
+
+class Reasoning(Struct, frozen=True, tag="reasoning", tag_field="type"):
+    """What the model thought before the item that follows."""
+
+    summary: list[SummaryText] | None = None
+    content: list[ReasoningText] | None = None
+    encrypted_content: str | None = None
+    id: str | None = None
+
+    def text(self) -> str:
+        """Raw reasoning where there is any, else the summary; parts joined by a blank line."""
+        parts: list[ReasoningText] | list[SummaryText] = self.content or self.summary or []
+        return "\n\n".join(part.text for part in parts)
+
+
+class ItemReference(Struct, frozen=True, tag="item_reference", tag_field="type"):
+    """An item named by its id; resolved by the engine before anything else looks at the input."""
+
+    id: str
+
+
+Item = Message | FunctionCall | FunctionCallOutput | Reasoning | ItemReference
+
+
+class InputItem(Struct, frozen=True):
+    """One item on its way to the model.
+
+    Attributes:
+        raw: the item as JSON, exactly as it was sent or stored.
+        path: where it stands in the request (`input[2]`), for error messages; history items are `previous_response_id`.
+        provider: which provider produced it, `None` for what the client wrote. Reasoning is only replayed home.
+    """
+
+    value: Item
+    raw: bytes
+    path: str
+    provider: str | None = None
+
+
+class _Peek(Struct, frozen=True):
+    """Just enough of an item to know what it is: `type` may be missing on messages and references."""
+
+    type: str | None = None
+    role: str | None = None
+    id: str | None = None
+
+
+_peek = msgspec.json.Decoder(_Peek)
+_decoders: dict[str, msgspec.json.Decoder[Item]] = {
+    "message": msgspec.json.Decoder(Message),
+    "function_call": msgspec.json.Decoder(FunctionCall),
+    "function_call_output": msgspec.json.Decoder(FunctionCallOutput),
+    "reasoning": msgspec.json.Decoder(Reasoning),
+    "item_reference": msgspec.json.Decoder(ItemReference),
+}
+
+#: Traces of hosted tools that ran elsewhere. They explain an answer that stands in the history anyway, so they
+#: are left out, by name; every other unknown type would change what the model is told and is refused.
+_DROPPABLE = frozenset(
+    {
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "image_generation_call",
+        "mcp_list_tools",
+    }
+)
+
+
+def decode_item(raw: bytes, *, path: str) -> Item | None:
+    """Decode one item. `None` for an item that may be left out (a trace of a hosted tool).
+
+    Raises:
+        RequestFault: 400, `param` points into the item.
+    """
+    try:
+        peek = _peek.decode(raw)
+        kind = peek.type or ("message" if peek.role is not None or peek.id is None else "item_reference")
+        decoder = _decoders.get(kind)
+        if decoder is not None:
+            return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise validation_fault(error, prefix=path) from error
+    if kind in _DROPPABLE:
+        return None
+    raise RequestFault(
+        f"Items of type '{kind}' are not supported. Supported: {', '.join(_decoders)}.",
+        code="unsupported_parameter",
+        param=f"{path}.type",
+    )
+
+
+def validation_fault(error: msgspec.ValidationError, *, prefix: str = "") -> RequestFault:
+    """A client-safe 400 from a failed decode: msgspec's path (`$.content[0]`) becomes `param`."""
+    text, _, path = str(error).partition(" - at `$")
+    param = (prefix + path.rstrip("`")).removeprefix(".")
+    if not path and "required field `" in text:
+        missing = text.rsplit("field `", 1)[1].rstrip("`")
+        param = f"{prefix}.{missing}".removeprefix(".")
+    where = f" at '{param}'" if param else ""
+    code = "missing_required_parameter" if "required field" in text else "invalid_value"
+    return RequestFault(f"Invalid request{where}: {text}.".replace("`", "'"), code=code, param=param or None)

@@ -1,0 +1,141 @@
+"""One request, whatever dialect it came in: the value that the engine passes down to a provider codec."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Raw, Struct, field, json
+
+from antiphon.protocol.ids import ResponseId
+from antiphon.protocol.items import InputItem
+
+__all__ = [
+    "Effort",
+    "FunctionTool",
+    "Notice",
+    "NoticeKind",
+    "ReasoningConfig",
+    "Request",
+    "TextConfig",
+    "TextFormat",
+    "ToolChoice",
+]
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+NoticeKind = Literal["dropped", "approximated", "emulated", "translated", "repaired"]
+
+NULL = Raw(b"null")
+
+
+class Notice(Struct, frozen=True):
+    """Something that was not done exactly as asked. Returned by dialects and codecs, never logged by them.
+
+    Attributes:
+        where: the request field, as `param` would name it. Kind `dropped` is told in `x-antiphon-ignored`.
+        reason: a short code, e.g. `not_supported_by_upstream`.
+    """
+
+    where: str
+    kind: NoticeKind
+    reason: str
+    asked: str = ""
+    became: str = ""
+
+
+class FunctionTool(Struct, frozen=True, tag="function", tag_field="type"):
+    """A function the model may call. Every key is always present when it is echoed (`null` allowed)."""
+
+    name: str
+    description: str | None = None
+    parameters: Raw = field(default_factory=lambda: NULL)
+    strict: bool | None = None
+
+
+class ToolChoice(Struct, frozen=True):
+    """What the model must do about tools.
+
+    Attributes:
+        mode: `function` forces the function `name`.
+        allowed: with `allowed_tools`, the names that may be called; a call outside is never shown to the client.
+        raw: the choice in canonical wire form, for the echo.
+    """
+
+    mode: Literal["none", "auto", "required", "function"] = "auto"
+    name: str | None = None
+    allowed: frozenset[str] | None = None
+    raw: Raw = field(default_factory=lambda: Raw(b'"auto"'))
+
+
+class TextFormat(Struct, frozen=True):
+    """What the text of the answer looks like. The last four belong to `json_schema`."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    name: str = ""
+    schema: Raw = field(default_factory=lambda: NULL)
+    description: str | None = None
+    strict: bool | None = None
+
+
+class TextConfig(Struct, frozen=True):
+    """`text`: the format, and how verbose to be (canonical vocabulary)."""
+
+    format: TextFormat = field(default_factory=TextFormat)
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+
+class ReasoningConfig(Struct, frozen=True):
+    """`reasoning`: how hard to think, and whether to show a summary of it."""
+
+    effort: Effort | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+
+
+class Request(Struct, frozen=True):
+    """Everything that was asked. `None` means that the client did not say.
+
+    Attributes:
+        input: this request's own items; history is put in front by the engine (`with_history`).
+        store: whether to keep the response.
+        include: the include values, as sent.
+        notices: what the dialect already had to leave out.
+    """
+
+    model: str
+    input: tuple[InputItem, ...]
+    stream: bool = False
+    store: bool = True
+    instructions: str | None = None
+    previous_response_id: ResponseId | None = None
+    tools: tuple[FunctionTool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
+    parallel_tool_calls: bool | None = None
+    max_tool_calls: int | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    top_logprobs: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logit_bias: Mapping[str, float] | None = None
+    text: TextConfig = field(default_factory=TextConfig)
+    reasoning: ReasoningConfig = field(default_factory=ReasoningConfig)
+    truncation: Literal["auto", "disabled"] = "disabled"
+    service_tier: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    include: frozenset[str] = frozenset()
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    user: str | None = None
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Log probabilities were asked for, by number or by include."""
+        return bool(self.top_logprobs) or "message.output_text.logprobs" in self.include
+
+    def echo(self) -> bytes:
+        """The large part of the response that repeats the request: JSON of `instructions` and `tools`."""
+        return json.encode({"instructions": self.instructions, "tools": self.tools})

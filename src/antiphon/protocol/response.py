@@ -1,0 +1,147 @@
+"""The response resource and its output items, as clients see them.
+
+Keys that strict clients demand are always present; keys that must not be null are left out when empty (`UNSET`).
+The parts that merely repeat the request are kept encoded (`Raw`): they are written into every snapshot of a stream.
+"""
+
+from typing import Literal
+
+from msgspec import UNSET, Raw, Struct, UnsetType, field
+
+from antiphon.protocol.usage import Usage
+
+__all__ = [
+    "ContentPart",
+    "ErrorBody",
+    "FunctionCallItem",
+    "IncompleteDetails",
+    "ItemStatus",
+    "MessageItem",
+    "OutputItem",
+    "OutputTextPart",
+    "ReasoningItem",
+    "ReasoningTextPart",
+    "RefusalPart",
+    "Response",
+    "ResponseStatus",
+    "SummaryPart",
+]
+
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+
+
+class OutputTextPart(Struct, frozen=True, tag="output_text", tag_field="type"):
+    """Text of the answer. Annotations and log probabilities are kept as the upstream wrote them."""
+
+    text: str
+    annotations: tuple[Raw, ...] = ()
+    logprobs: tuple[Raw, ...] = ()
+
+
+class RefusalPart(Struct, frozen=True, tag="refusal", tag_field="type"):
+    """The model's refusal."""
+
+    refusal: str
+
+
+class ReasoningTextPart(Struct, frozen=True, tag="reasoning_text", tag_field="type"):
+    """Raw reasoning."""
+
+    text: str
+
+
+class SummaryPart(Struct, frozen=True, tag="summary_text", tag_field="type"):
+    """One part of a reasoning summary."""
+
+    text: str
+
+
+ContentPart = OutputTextPart | RefusalPart | ReasoningTextPart
+
+
+class MessageItem(Struct, frozen=True, tag="message", tag_field="type"):
+    """What the model said."""
+
+    id: str
+    status: ItemStatus
+    content: tuple[OutputTextPart | RefusalPart, ...] = ()
+    role: Literal["assistant"] = "assistant"
+
+
+class FunctionCallItem(Struct, frozen=True, tag="function_call", tag_field="type"):
+    """A function the model wants called. `arguments` is JSON text exactly as the model wrote it."""
+
+    id: str
+    call_id: str
+    name: str
+    arguments: str
+    status: ItemStatus
+
+
+class ReasoningItem(Struct, frozen=True, tag="reasoning", tag_field="type"):
+    """What the model thought: a summary, and where asked for the raw text."""
+
+    id: str
+    summary: tuple[SummaryPart, ...] = ()
+    content: tuple[ReasoningTextPart, ...] | UnsetType = UNSET
+    encrypted_content: str | UnsetType = UNSET
+    status: ItemStatus | UnsetType = UNSET
+
+
+OutputItem = MessageItem | FunctionCallItem | ReasoningItem
+
+
+class ErrorBody(Struct, frozen=True):
+    """`error` of a failed response. `reason` is an extension: our fine-grained code."""
+
+    code: str
+    message: str
+    reason: str | UnsetType = UNSET
+
+
+class IncompleteDetails(Struct, frozen=True):
+    """Why a response is incomplete."""
+
+    reason: Literal["max_output_tokens", "content_filter"]
+
+
+def _raw(text: bytes) -> Raw:
+    return Raw(text)
+
+
+class Response(Struct, frozen=True):
+    """The resource. Order of the keys follows OpenAI's."""
+
+    id: str
+    created_at: int
+    status: ResponseStatus
+    model: str
+    object: Literal["response"] = "response"
+    completed_at: int | None = None
+    error: ErrorBody | None = None
+    incomplete_details: IncompleteDetails | None = None
+    instructions: Raw = field(default_factory=lambda: _raw(b"null"))
+    max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
+    output: tuple[OutputItem, ...] = ()
+    parallel_tool_calls: bool = True
+    previous_response_id: str | None = None
+    prompt_cache_key: str | None = None
+    reasoning: Raw = field(default_factory=lambda: _raw(b'{"effort":null,"summary":null}'))
+    safety_identifier: str | None = None
+    service_tier: str = "default"
+    store: bool = True
+    background: bool = False
+    temperature: float = 1.0
+    text: Raw = field(default_factory=lambda: _raw(b'{"format":{"type":"text"}}'))
+    tool_choice: Raw = field(default_factory=lambda: _raw(b'"auto"'))
+    tools: Raw = field(default_factory=lambda: _raw(b"[]"))
+    top_logprobs: int = 0
+    top_p: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    truncation: Literal["auto", "disabled"] = "disabled"
+    metadata: dict[str, str] = field(default_factory=dict)
+    usage: Usage | None = None
+    user: str | UnsetType = UNSET
