@@ -1,8 +1,8 @@
 """Input items: what a client may put into `input`, and what history hands back to the model.
 
-An item is decoded twice: into a typed value for the codecs, and kept as the client's own bytes for the store, so that
-fields nobody here knows survive. Output items (`protocol.response`) have the same wire form, which is why a stored answer can be
-read back as input.
+An item is decoded into a typed value for the codecs, and kept as the client's own bytes for the store, so that fields
+nobody here knows survive. Output items (`protocol.response`) have the same wire form, which is why a stored answer can
+be read back as input.
 """
 
 from typing import Literal

@@ -110,14 +110,14 @@ def _raw(text: bytes) -> Raw:
     return Raw(text)
 
 
-class Response(Struct, frozen=True):
+class Response(Struct, frozen=True, kw_only=True):
     """The resource. Order of the keys follows OpenAI's."""
 
     id: str
+    object: Literal["response"] = "response"
     created_at: int
     status: ResponseStatus
     model: str
-    object: Literal["response"] = "response"
     completed_at: int | None = None
     error: ErrorBody | None = None
     incomplete_details: IncompleteDetails | None = None

@@ -1,0 +1,114 @@
+"""The body of `POST /v1/responses`, field by field, with the ranges that the API allows.
+
+`None` and an absent field mean the same. Fields that are passed on or refused unread are `Raw`.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Raw, Struct, field
+
+__all__ = ["INCLUDES", "CreateParams", "ReasoningParams", "StrictParams", "TextFormatParams", "TextParams"]
+
+#: `include` values of the API. Those that ask for something that this gateway never leaves out cost nothing.
+INCLUDES = frozenset(
+    {
+        "reasoning.encrypted_content",
+        "message.output_text.logprobs",
+        "web_search_call.action.sources",
+        "web_search_call.results",
+        "file_search_call.results",
+        "code_interpreter_call.outputs",
+        "computer_call_output.output.image_url",
+        "message.input_image.image_url",
+    }
+)
+
+Count = Annotated[int, Meta(ge=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
+]
+
+
+def _absent() -> Raw:
+    return Raw(b"null")
+
+
+class TextFormatParams(Struct, frozen=True):
+    """`text.format`."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    name: Annotated[str, Meta(max_length=64)] | None = None
+    schema: Raw = field(default_factory=_absent)
+    description: str | None = None
+    strict: bool | None = None
+
+
+class TextParams(Struct, frozen=True):
+    """`text`; verbosity in both vocabularies."""
+
+    format: TextFormatParams | None = None
+    verbosity: Literal["low", "medium", "high", "concise", "normal", "verbose"] | None = None
+
+
+class ReasoningParams(Struct, frozen=True):
+    """`reasoning`; `generate_summary` is the old name of `summary`."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+    generate_summary: Literal["auto", "concise", "detailed"] | None = None
+
+
+class CreateParams(Struct, frozen=True, kw_only=True):
+    """Every field of the API, and the few that other dialects have and that are accepted here too."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    input: str | list[Raw] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    stream: bool | None = None
+    store: bool | None = None
+    include: list[str] | None = None
+    metadata: Metadata | None = None
+    tools: list[Raw] | None = None
+    tool_choice: Raw = field(default_factory=_absent)
+    parallel_tool_calls: bool | None = None
+    max_tool_calls: Count | None = None
+    max_output_tokens: Count | None = None
+    max_tokens: Count | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_k: Count | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    text: TextParams | None = None
+    reasoning: ReasoningParams | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    service_tier: Annotated[str, Meta(max_length=64)] | None = None
+    prompt_cache_key: Annotated[str, Meta(max_length=1024)] | None = None
+    safety_identifier: Annotated[str, Meta(max_length=1024)] | None = None
+    user: Annotated[str, Meta(max_length=1024)] | None = None
+    background: bool | None = None
+    n: int | None = None
+    # Known, and refused when set: they would change what the answer means.
+    conversation: Raw = field(default_factory=_absent)
+    prompt: Raw = field(default_factory=_absent)
+    moderation: Raw = field(default_factory=_absent)
+    # Known, and ignored by name: hints that change nothing in the answer.
+    stream_options: Raw = field(default_factory=_absent)
+    background_options: Raw = field(default_factory=_absent)
+    client_metadata: Raw = field(default_factory=_absent)
+    context_management: Raw = field(default_factory=_absent)
+    prompt_cache_options: Raw = field(default_factory=_absent)
+    prompt_cache_retention: Raw = field(default_factory=_absent)
+    access_programs: Raw = field(default_factory=_absent)
+    image: Raw = field(default_factory=_absent)
+
+
+class StrictParams(CreateParams, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same, refusing unknown fields: the one-pass decode of a request that has none."""

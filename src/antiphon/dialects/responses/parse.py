@@ -1,0 +1,232 @@
+"""Body bytes to a `Request`. One pass over the body where nothing in it is unknown."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+from antiphon.dialects.responses.params import (
+    INCLUDES,
+    CreateParams,
+    ReasoningParams,
+    StrictParams,
+    TextFormatParams,
+    TextParams,
+)
+from antiphon.dialects.responses.tools import parse_tool_choice, parse_tools
+from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.ids import ResponseId, parse_response_id
+from antiphon.protocol.items import InputItem, InputText, Message, decode_item, validation_fault
+from antiphon.protocol.request import Notice, ReasoningConfig, Request, TextConfig, TextFormat
+
+__all__ = ["parse_create", "previous_response_not_found"]
+
+_strict = msgspec.json.Decoder(StrictParams)
+_lenient = msgspec.json.Decoder(CreateParams)
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_KNOWN = frozenset(CreateParams.__struct_fields__)
+_REFUSED = ("conversation", "prompt", "moderation")
+_IGNORED = (
+    "background_options",
+    "client_metadata",
+    "context_management",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "access_programs",
+    "image",
+)
+_VERBOSITY: dict[str, Literal["low", "medium", "high"]] = {
+    "concise": "low",
+    "normal": "medium",
+    "verbose": "high",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+}
+_NULL = b"null"
+
+
+def parse_create(body: bytes) -> Request:
+    """The request in a create body.
+
+    Raises:
+        RequestFault: 400, with the offending `param`. `invalid_json` when it is not JSON that can be read.
+    """
+    params, notices = _decode(body)
+    _refuse_unservable(params)
+    if params.model is None:
+        raise _missing("model")
+    if params.input is None and params.previous_response_id is None:
+        raise _missing("input")
+    tools, tool_notices = parse_tools(params.tools or ())
+    items, item_notices = _parse_input(params.input)
+    notices += tool_notices + item_notices + _ignored(params)
+    return Request(
+        model=params.model,
+        input=items,
+        stream=params.stream is True,
+        store=params.store is not False,
+        instructions=params.instructions,
+        previous_response_id=_previous(params.previous_response_id),
+        tools=tools,
+        tool_choice=parse_tool_choice(params.tool_choice, tools),
+        parallel_tool_calls=params.parallel_tool_calls,
+        max_tool_calls=params.max_tool_calls,
+        max_output_tokens=params.max_output_tokens or params.max_tokens,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        top_k=params.top_k,
+        min_p=params.min_p,
+        presence_penalty=params.presence_penalty,
+        frequency_penalty=params.frequency_penalty,
+        top_logprobs=params.top_logprobs,
+        seed=params.seed,
+        stop=_stop(params.stop),
+        logit_bias=params.logit_bias,
+        text=_text(params.text),
+        reasoning=_reasoning(params.reasoning),
+        truncation=params.truncation or "disabled",
+        service_tier=params.service_tier,
+        metadata=params.metadata or {},
+        include=_include(params.include),
+        prompt_cache_key=params.prompt_cache_key,
+        safety_identifier=params.safety_identifier,
+        user=params.user,
+        notices=tuple(notices),
+    )
+
+
+def previous_response_not_found(response_id: str) -> RequestFault:
+    """The one answer for malformed, unknown, deleted, expired and foreign ids."""
+    return RequestFault(
+        f"Previous response with id '{response_id[:80]}' not found.",
+        code="previous_response_not_found",
+        param="previous_response_id",
+    )
+
+
+def _decode(body: bytes) -> tuple[CreateParams, list[Notice]]:
+    try:
+        if not body.isascii():
+            body.decode()  # skipped parts of the JSON are not checked by the decoder
+        try:
+            return _strict.decode(body), []
+        except msgspec.ValidationError as error:
+            if "unknown field" not in str(error):
+                raise
+        unknown = [name for name in _fields.decode(body) if name not in _KNOWN]
+        return _lenient.decode(body), [Notice(name, "dropped", "unknown_field") for name in unknown]
+    except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise _invalid_json(str(error)) from error
+        raise validation_fault(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _invalid_json(str(error)) from error
+    except RecursionError as error:
+        raise _invalid_json("nested too deeply") from error
+
+
+def _invalid_json(reason: str) -> RequestFault:
+    return RequestFault(
+        f"The request body is not valid JSON: {reason}.".replace("`", "'"), code="invalid_json", param=None
+    )
+
+
+def _missing(name: str) -> RequestFault:
+    return RequestFault(f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
+
+
+def _unsupported(name: str) -> RequestFault:
+    return RequestFault(
+        f"'{name}' is not supported by this gateway. Leave it out.", code="unsupported_parameter", param=name
+    )
+
+
+def _refuse_unservable(params: CreateParams) -> None:
+    """R5b: what would change the meaning of the answer is never ignored."""
+    for name in _REFUSED:
+        if bytes(getattr(params, name)) != _NULL:
+            raise _unsupported(name)
+    if params.background:
+        raise _unsupported("background")
+    if params.n not in (None, 1):
+        raise _unsupported("n")
+
+
+def _ignored(params: CreateParams) -> list[Notice]:
+    notices = [Notice(name, "dropped", "not_supported") for name in _IGNORED if bytes(getattr(params, name)) != _NULL]
+    if params.truncation == "auto":
+        notices.append(Notice("truncation", "dropped", "not_supported"))
+    if "reasoning.encrypted_content" in (params.include or ()):
+        notices.append(Notice("include[reasoning.encrypted_content]", "dropped", "not_supported"))
+    return notices
+
+
+def _parse_input(value: str | list[Raw] | None) -> tuple[tuple[InputItem, ...], list[Notice]]:
+    if value is None:
+        return (), []
+    if isinstance(value, str):
+        message = Message("user", [InputText(value)])
+        raw = b'{"type":"message","role":"user","content":[{"type":"input_text","text":%b}]}'
+        return (InputItem(message, raw % msgspec.json.encode(value), "input"),), []
+    items: list[InputItem] = []
+    notices: list[Notice] = []
+    for index, raw_item in enumerate(value):
+        path = f"input[{index}]"
+        item = decode_item(raw_item, path=path)
+        if item is None:
+            notices.append(Notice(path, "dropped", "hosted_tool_item"))
+        else:
+            items.append(InputItem(item, bytes(raw_item), path))
+    return tuple(items), notices
+
+
+def _previous(text: str | None) -> ResponseId | None:
+    if text is None:
+        return None
+    response_id = parse_response_id(text)
+    if response_id is None:
+        raise previous_response_not_found(text)
+    return response_id
+
+
+def _stop(value: str | list[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _text(params: TextParams | None) -> TextConfig:
+    if params is None:
+        return TextConfig()
+    verbosity = _VERBOSITY[params.verbosity] if params.verbosity else None
+    return TextConfig(_format(params.format), verbosity)
+
+
+def _format(params: TextFormatParams | None) -> TextFormat:
+    if params is None:
+        return TextFormat()
+    if params.type != "json_schema":
+        return TextFormat(params.type)
+    if not params.name:
+        raise _missing("text.format.name")
+    if bytes(params.schema)[:1] != b"{":
+        raise _missing("text.format.schema")
+    return TextFormat("json_schema", params.name, params.schema, params.description, params.strict)
+
+
+def _reasoning(params: ReasoningParams | None) -> ReasoningConfig:
+    if params is None:
+        return ReasoningConfig()
+    return ReasoningConfig(params.effort, params.summary or params.generate_summary)
+
+
+def _include(values: list[str] | None) -> frozenset[str]:
+    for index, value in enumerate(values or ()):
+        if value not in INCLUDES:
+            raise RequestFault(
+                f"Invalid value for 'include[{index}]': '{value[:80]}'. Accepted: {', '.join(sorted(INCLUDES))}.",
+                code="invalid_value",
+                param=f"include[{index}]",
+            )
+    return frozenset(values or ())

@@ -1,0 +1,207 @@
+"""Deltas in, events out: the only place that knows the life cycle of a streamed response.
+
+Whatever deltas come, in whatever order, the events are legal: `response.created` first, sequence numbers without gaps,
+output indexes in order of appearance, every item opened once and closed once, one terminal event at the end.
+A JSON answer is the response inside that terminal event: there is no second implementation.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Literal, assert_never
+
+from msgspec import Struct, structs
+
+from antiphon.protocol import deltas, events
+from antiphon.protocol.blocks import Block, CallBlock, EventLog, MessageBlock, ReasoningBlock
+from antiphon.protocol.deltas import Key
+from antiphon.protocol.faults import Fault
+from antiphon.protocol.ids import ResponseId, item_id
+from antiphon.protocol.response import ErrorBody, IncompleteDetails, OutputItem, Response
+from antiphon.protocol.usage import Usage
+
+__all__ = ["Assembler", "Outcome", "terminal_event"]
+
+
+class Outcome(Struct, frozen=True):
+    """How a run ended.
+
+    Attributes:
+        status: `incomplete` needs `reason`, `failed` needs `fault`.
+        completed_at: UTC seconds; only a completed response shows it.
+    """
+
+    status: Literal["completed", "incomplete", "failed", "cancelled"]
+    usage: Usage | None = None
+    reason: Literal["max_output_tokens", "content_filter"] | None = None
+    fault: Fault | None = None
+    completed_at: int | None = None
+    service_tier: str | None = None
+
+
+class Assembler:
+    """Builds the events of one response.
+
+    Args:
+        base: the response as it starts: status `in_progress`, nothing in it.
+        owner: the id from which item ids are made.
+        new_call_id: makes an id for a call that its upstream gave none.
+    """
+
+    __slots__ = ("_base", "_blocks", "_done", "_log", "_new_call_id", "_next_index", "_owner", "_speaking", "_touched")
+
+    def __init__(self, base: Response, *, owner: ResponseId, new_call_id: Callable[[], str]) -> None:
+        self._base = base
+        self._owner = owner
+        self._new_call_id = new_call_id
+        self._log = EventLog()
+        self._blocks: dict[Key, Block] = {}  # open ones
+        self._speaking: Key | None = None  # the open message or reasoning: at most one
+        self._touched: Key | None = None  # the block that was written to last
+        self._done: dict[int, OutputItem] = {}
+        self._next_index = 0
+
+    def open(self) -> list[events.Event]:
+        """`response.created` and `response.in_progress`."""
+        log = self._log
+        log.add(events.Created(log.number(), self._base))
+        log.add(events.InProgress(log.number(), self._base))
+        return log.take()
+
+    def feed(self, stream: Iterable[deltas.OutputDelta]) -> list[events.Event]:
+        """The events that these deltas cause."""
+        for delta in stream:
+            if type(delta) is deltas.Text:  # nearly all of them
+                block = self._blocks.get(delta.key)
+                if type(block) is not MessageBlock:
+                    block = self._open_message(delta.key)
+                block.text(delta)
+                self._touched = delta.key
+            else:
+                self._apply(delta)
+        return self._log.take()
+
+    def snapshot(self) -> Response:
+        """The response as it is now."""
+        open_items = {block.index: block.snapshot("in_progress") for block in self._blocks.values()}
+        return structs.replace(self._base, output=_in_order({**self._done, **open_items}))
+
+    def finish(self, outcome: Outcome) -> tuple[list[events.Event], events.Terminal]:
+        """Close everything that is open. The terminal event comes apart: it may have to wait for a commit.
+
+        All open items end `completed`, but for the one that was cut: the last one written to, when the response did
+        not complete, ends `incomplete`.
+        """
+        cut = None if outcome.status == "completed" else self._blocks.get(self._touched)
+        for block in sorted(self._blocks.values(), key=lambda block: block.index):
+            self._done[block.index] = block.close("incomplete" if block is cut else "completed")
+        self._blocks.clear()
+        closing = self._log.take()
+        response = structs.replace(
+            self._base,
+            status=outcome.status,
+            completed_at=outcome.completed_at if outcome.status == "completed" else None,
+            error=_error_body(outcome.fault) if outcome.fault else None,
+            incomplete_details=IncompleteDetails(outcome.reason) if outcome.reason else None,
+            service_tier=outcome.service_tier or self._base.service_tier,
+            output=_in_order(self._done),
+            usage=outcome.usage,
+        )
+        return closing, terminal_event(response, self._log.number())
+
+    def _apply(self, delta: deltas.OutputDelta) -> None:
+        match delta:
+            case deltas.Text() | deltas.Refusal() | deltas.Annotation():
+                self._say(delta)
+            case deltas.Reasoning():
+                self._think(delta)
+            case deltas.CallOpened():
+                self._open_call(delta)
+            case deltas.CallArguments():
+                block = self._blocks.get(delta.key)
+                if type(block) is CallBlock and delta.text:
+                    block.append(delta.text)
+            case deltas.Closed():
+                self._close(delta.key)
+                return
+            case _:
+                assert_never(delta)
+        self._touched = delta.key
+
+    def _say(self, delta: deltas.Text | deltas.Refusal | deltas.Annotation) -> None:
+        block = self._blocks.get(delta.key)
+        if type(block) is not MessageBlock:
+            block = self._open_message(delta.key)
+        match delta:
+            case deltas.Text():
+                block.text(delta)
+            case deltas.Refusal():
+                block.refusal(delta.text)
+            case deltas.Annotation():
+                block.annotation(delta.annotation)
+
+    def _think(self, delta: deltas.Reasoning) -> None:
+        block = self._blocks.get(delta.key)
+        if type(block) is not ReasoningBlock:
+            self._hush(delta.key)
+            index = self._take_index()
+            block = ReasoningBlock(self._log, index=index, item_id=item_id("reasoning", self._owner, index))
+            self._blocks[delta.key] = block
+            self._speaking = delta.key
+        block.append(delta)
+
+    def _open_message(self, key: Key) -> MessageBlock:
+        self._hush(key)
+        index = self._take_index()
+        block = MessageBlock(self._log, index=index, item_id=item_id("message", self._owner, index))
+        self._blocks[key] = block
+        self._speaking = key
+        return block
+
+    def _open_call(self, delta: deltas.CallOpened) -> None:
+        self._hush(delta.key)
+        index = self._take_index()
+        if not delta.call_id:
+            delta = structs.replace(delta, call_id=self._new_call_id())
+        self._blocks[delta.key] = CallBlock(
+            self._log, index=index, item_id=item_id("function_call", self._owner, index), opened=delta
+        )
+
+    def _hush(self, key: Key) -> None:
+        """Close the message or reasoning that is open, and whatever else goes by this key.
+
+        Calls stay open: parallel ones interleave. Text never does, so closing it is what clients expect.
+        """
+        if self._speaking is not None:
+            self._close(self._speaking)
+        self._close(key)
+
+    def _close(self, key: Key) -> None:
+        block = self._blocks.pop(key, None)
+        if block is not None:
+            self._done[block.index] = block.close("completed")
+        if key == self._speaking:
+            self._speaking = None
+
+    def _take_index(self) -> int:
+        index = self._next_index
+        self._next_index = index + 1
+        return index
+
+
+def terminal_event(response: Response, number: int) -> events.Terminal:
+    """The terminal event for a finished response. Readers of a cancelled run get `response.incomplete`."""
+    if response.status == "completed":
+        return events.Completed(number, response)
+    if response.status == "failed":
+        return events.Failed(number, response)
+    return events.Incomplete(number, response)
+
+
+def _in_order(items: dict[int, OutputItem]) -> tuple[OutputItem, ...]:
+    return tuple(items[index] for index in sorted(items))
+
+
+def _error_body(fault: Fault) -> ErrorBody:
+    code = fault.in_band_code
+    if fault.code and fault.code != code:
+        return ErrorBody(code, fault.message, reason=fault.code)
+    return ErrorBody(code, fault.message)
