@@ -4,18 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Raw, Struct, field
 
+from antiphon.config.secret import Secret
+
 __all__ = ["Credential", "Secret", "Target"]
-
-
-class Secret(Struct, frozen=True, repr_omit_defaults=True):
-    """A string that does not show itself in logs, tracebacks and error messages."""
-
-    value: str
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
 
 
 class Credential(Struct, frozen=True):
@@ -38,6 +29,8 @@ class Target(Struct, frozen=True):
         params: extra top-level body fields, from the configuration; they win over what the codec wrote.
         proxy, ca_file: how to get there.
         stream: `auto` asks the upstream for a stream when the client did; `always`, `never`.
+        fetches_urls: the upstream may be handed http(s) URLs to fetch itself.
+        upstream_ids: `refuse` or `allow` ids of objects held at the operator's upstream account (`file_id` and such).
     """
 
     provider: str
@@ -53,3 +46,5 @@ class Target(Struct, frozen=True):
     stream: str = "auto"
     first_byte_s: float = 120.0
     idle_s: float = 300.0
+    fetches_urls: bool = False
+    upstream_ids: str = "refuse"

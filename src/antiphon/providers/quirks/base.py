@@ -1,0 +1,208 @@
+"""What a provider does differently from a plain OpenAI-compatible server, as data that the codec reads.
+
+A new provider is one file with one `Quirks` value and its line in `providers.registry`. A fact that is not known for
+sure keeps the default: the defaults describe a strict server of which nothing is known, so that they are safe anywhere.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Raw, Struct, field, structs
+
+from antiphon.config.patterns import matches_any
+from antiphon.protocol.request import Effort
+
+__all__ = ["ALL_EFFORTS", "ModelRule", "Quirks"]
+
+#: Every effort that the Responses API knows, weakest first.
+ALL_EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
+Sampling = Literal["always", "unless_effort", "only_effort_none", "never"]
+ReasoningRequest = Literal[
+    "none", "reasoning_effort", "reasoning_object", "thinking", "enable_thinking", "chat_template_kwargs"
+]
+ReasoningReplay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "thinking_parts"]
+ReplayWhen = Literal["never", "tool_turns", "always"]
+Streaming = Literal["auto", "always", "never"]
+
+
+class ModelRule(Struct, frozen=True, kw_only=True):
+    """What is different again for some models of a provider. `None` leaves the provider's value.
+
+    Attributes:
+        match: patterns of the provider's model names, `*` for any run of characters.
+    The others: as in `Quirks`.
+    """
+
+    match: tuple[str, ...]
+    token_limit_field: TokenLimitField | None = None
+    developer_role: bool | None = None
+    sampling: Sampling | None = None
+    penalties: bool | None = None
+    logprobs: bool | None = None
+    logit_bias: bool | None = None
+    stop_max: int | None = None
+    verbosity: bool | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_request: ReasoningRequest | None = None
+    efforts: tuple[Effort, ...] | None = None
+    reasoning_replay: ReasoningReplay | None = None
+    reasoning_replay_when: ReplayWhen | None = None
+    think_tags: bool | None = None
+    stream: Streaming | None = None
+    extra: Mapping[str, Raw] | None = None
+
+
+class Quirks(Struct, frozen=True, kw_only=True):
+    """All the facts about one provider that the Chat Completions codec and the routing need.
+
+    Where it is:
+        name: as in `provider/model` and in the configuration's `quirks`.
+        base_url: where `/chat/completions` is appended; `None` when the operator has to give it.
+        bare_path: path for a configured base URL that has none.
+        key_env: environment variables that usually hold the key, in order of preference.
+        key_required: refuse to start without a key.
+        auto: a key in the environment is enough to switch the provider on when the configuration names no providers.
+            Off where the usual variable serves other purposes too.
+        auth_header, auth_prefix: how the key travels.
+        protocol: the upstream dialect.
+
+    Sampling and limits:
+        token_limit_field: the name of the output limit.
+        sampling: when `temperature` and `top_p` are accepted: `unless_effort` when no effort but `none` is asked for,
+            `only_effort_none` when the effort is `none`.
+        temperature_max: larger values are clamped.
+        penalties, logprobs, logit_bias, n, top_k, min_p: whether these fields are accepted.
+        seed: the seed's field, or `none`.
+        stop_max: how many stop sequences are accepted; 0 for none.
+
+    Other request fields:
+        service_tier, verbosity, safety_identifier, prompt_cache_key: whether these OpenAI fields are accepted.
+        user_field: whether `user` is accepted.
+        stream: `always` for models that only stream, `never` for those that cannot.
+        usage_in_stream: send `stream_options.include_usage`; off where it is refused (usage then comes unasked).
+        extra: body fields that are always sent.
+
+    Messages:
+        developer_role: `developer` is sent as such; otherwise it becomes `system`.
+        single_system: all system and developer text becomes one leading system message (strict chat templates).
+        assistant_last: the conversation may end with an assistant message.
+        assistant_parts: assistant content may be a list of parts; otherwise a string.
+        refusal_field: assistant messages may carry `refusal`; otherwise it becomes text.
+        empty_content_with_calls: `content` of an assistant message that only has calls.
+        tool_call_id: `alnum9` for nine letters and digits, no more, no less.
+        call_extra: a field of tool calls that must come back verbatim with the call.
+
+    Media:
+        images, files, audio: whether these parts are accepted.
+        image_in_tool_output: tool messages may hold image parts.
+        fetches_urls: image URLs may be left to the upstream, which fetches them from the public internet. Off for
+            servers inside the operator's network: they would fetch internal addresses for a client.
+
+    Tools and structure:
+        tools: whether functions are accepted at all.
+        strict_tools: `strict` of a function is accepted.
+        custom_tools, allowed_tools: OpenAI's own `custom` tools and `allowed_tools` choice are accepted.
+        parallel_tool_calls: the field is accepted.
+        forced_tool_choice: when `required` and a named function are accepted; otherwise `auto` is sent.
+        structured: the strongest `response_format`.
+
+    Reasoning:
+        reasoning_request: how effort is asked for. `reasoning_effort`: top-level string. `reasoning_object`:
+            `reasoning.effort`. `thinking`: `thinking.type` enabled or disabled, and `reasoning_effort` too where
+            `efforts` is not empty. `enable_thinking`: top-level boolean. `chat_template_kwargs`: booleans
+            `enable_thinking` and `thinking` inside it.
+        efforts: the words that are accepted; see `effort`.
+        reasoning_replay, reasoning_replay_when: how and when earlier reasoning is sent back.
+        think_tags: the answer's text starts with thoughts inside <think> tags.
+
+        rules: exceptions per model; all that match apply, in order, so general ones stand first.
+    """
+
+    name: str
+    base_url: str | None = None
+    bare_path: str = "/v1"
+    key_env: tuple[str, ...] = ()
+    key_required: bool = False
+    auto: bool = True
+    auth_header: str = "authorization"
+    auth_prefix: str = "Bearer "
+    protocol: Literal["chat"] = "chat"
+
+    token_limit_field: TokenLimitField = "max_tokens"  # noqa: S105 - a field's name, no secret
+    sampling: Sampling = "always"
+    temperature_max: float = 2.0
+    penalties: bool = True
+    logprobs: bool = True
+    logit_bias: bool = True
+    n: bool = True
+    top_k: bool = False
+    min_p: bool = False
+    seed: Literal["none", "seed", "random_seed"] = "seed"
+    stop_max: int = 4
+
+    service_tier: bool = False
+    verbosity: bool = False
+    safety_identifier: bool = False
+    prompt_cache_key: bool = False
+    user_field: bool = False
+    stream: Streaming = "auto"
+    usage_in_stream: bool = True
+    extra: Mapping[str, Raw] = field(default_factory=dict)
+
+    developer_role: bool = False
+    single_system: bool = False
+    assistant_last: bool = True
+    assistant_parts: bool = False
+    refusal_field: bool = False
+    empty_content_with_calls: Literal["null", "empty"] = "null"
+    tool_call_id: Literal["any", "alnum9"] = "any"
+    call_extra: str | None = None
+
+    images: bool = True
+    files: bool = False
+    audio: bool = False
+    image_in_tool_output: bool = False
+    fetches_urls: bool = False
+
+    tools: bool = True
+    strict_tools: bool = False
+    custom_tools: bool = False
+    allowed_tools: bool = False
+    parallel_tool_calls: bool = True
+    forced_tool_choice: Literal["always", "not_thinking", "never"] = "always"
+    structured: Literal["none", "json_object", "json_schema"] = "json_schema"
+
+    reasoning_request: ReasoningRequest = "none"
+    efforts: tuple[Effort, ...] = ()
+    reasoning_replay: ReasoningReplay = "none"
+    reasoning_replay_when: ReplayWhen = "never"
+    think_tags: bool = False
+
+    rules: tuple[ModelRule, ...] = ()
+
+    def for_model(self, model: str) -> "Quirks":
+        """These facts with the rules for one model applied. Itself when no rule matches."""
+        changes: dict[str, object] = {}
+        for rule in self.rules:
+            if matches_any(rule.match, model):
+                changes.update((name, value) for name, value in structs.asdict(rule).items() if value is not None)
+        if not changes:
+            return self
+        del changes["match"]
+        return structs.replace(self, **changes)
+
+    def effort(self, asked: Effort) -> Effort | None:
+        """The accepted word nearest to the effort asked for: the next weaker one, else the next stronger one.
+
+        `None` when nothing fits. `none` stands apart: it never replaces another effort, nor another effort it.
+        """
+        if asked in self.efforts:
+            return asked
+        if asked == "none":
+            return None
+        wanted = ALL_EFFORTS.index(asked)
+        known = sorted(ALL_EFFORTS.index(word) for word in self.efforts if word != "none")
+        weaker = [rank for rank in known if rank < wanted]
+        return ALL_EFFORTS[weaker[-1]] if weaker else (ALL_EFFORTS[known[0]] if known else None)

@@ -1,0 +1,25 @@
+"""Google Gemini through its OpenAI-compatible endpoint.
+
+Signatures of thoughts travel in `extra_content` of tool calls, and Gemini 3 refuses a call that comes back without.
+Unknown fields are refused with 400, so only what Google's page on OpenAI compatibility shows is sent (2026-11).
+"""
+
+from antiphon.providers.quirks.base import Quirks
+
+__all__ = ["QUIRKS"]
+
+QUIRKS = Quirks(
+    name="gemini",
+    base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+    key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    key_required=True,
+    logprobs=False,
+    logit_bias=False,
+    seed="none",
+    single_system=True,
+    call_extra="extra_content",
+    audio=True,
+    parallel_tool_calls=False,
+    reasoning_request="reasoning_effort",
+    efforts=("none", "minimal", "low", "medium", "high"),
+)

@@ -1,0 +1,15 @@
+"""Hugging Face's router to inference providers. Its token opens much else, so it does not switch the provider on."""
+
+from antiphon.providers.quirks.base import Quirks
+
+__all__ = ["QUIRKS"]
+
+QUIRKS = Quirks(
+    name="huggingface",
+    base_url="https://router.huggingface.co/v1",
+    key_env=("HF_TOKEN",),
+    key_required=True,
+    auto=False,
+    single_system=True,
+    fetches_urls=True,
+)

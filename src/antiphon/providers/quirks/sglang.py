@@ -1,0 +1,17 @@
+"""SGLang. As vLLM, but its reasoning field is `reasoning_content`."""
+
+from antiphon.providers.quirks.base import ModelRule, Quirks
+
+__all__ = ["QUIRKS"]
+
+QUIRKS = Quirks(
+    name="sglang",
+    base_url="http://127.0.0.1:30000/v1",
+    top_k=True,
+    min_p=True,
+    single_system=True,
+    reasoning_request="chat_template_kwargs",
+    reasoning_replay="reasoning_content",
+    reasoning_replay_when="tool_turns",
+    rules=(ModelRule(match=("*gpt-oss*",), reasoning_request="reasoning_effort", efforts=("low", "medium", "high")),),
+)
