@@ -1,13 +1,17 @@
 """What the engine needs from the outside, defined by the engine that consumes it and wired in `app`."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
 
+from antiphon.protocol.events import Event
+from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import RunRow, Tenant, Turn
+from antiphon.protocol.request import Notice
 from antiphon.protocol.target import Target
 
-__all__ = ["Clock", "Router", "Store"]
+__all__ = ["Client", "Clock", "Exchange", "Media", "Router", "Sink", "Store"]
 
 
 class Clock(Protocol):
@@ -62,3 +66,68 @@ class Router(Protocol):
 
     def targets(self, model: str) -> Sequence[Target]:
         """At least one target, best first. Raises `RequestFault` (404 `model_not_found`, naming near ones)."""
+
+
+class Exchange(Protocol):
+    """One answer of an upstream, being read."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Case-insensitive."""
+
+    @property
+    def content_type(self) -> str:
+        """Media type, lower case, without parameters."""
+
+    async def read(self) -> bytes:
+        """Whatever has arrived; empty at a clean end. Raises `NetworkFault`."""
+
+    async def read_all(self, limit: int) -> bytes:
+        """The rest of the body, at most that many bytes."""
+
+    async def __aenter__(self) -> Self:
+        """The exchange."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the connection back, or drop it when the body was not read to its end."""
+
+
+class Client(Protocol):
+    """The way out."""
+
+    async def open(self, request: UpstreamRequest) -> Exchange:
+        """Send, and wait for the status. Raises `NetworkFault`."""
+
+
+class Media(Protocol):
+    """Fetches URLs that users name, guarded."""
+
+    async def inline(self, urls: Sequence[str]) -> Mapping[str, str]:
+        """Each URL's content as a data URL. Raises `RequestFault` for what may not or cannot be fetched."""
+
+
+class Sink(Protocol):
+    """Where a run's events go.
+
+    A run first hands over its opening events with `hold`; they leave with the first `write`, or earlier when the sink
+    decides to send the status before there is output.
+    """
+
+    @property
+    def status_sent(self) -> bool:
+        """Whether the client already has a status: from then on a failure is an event."""
+
+    def prepare(self, notices: Sequence[Notice], target: Target) -> None:
+        """What the answer's headers should tell. Before the first `write`."""
+
+    def hold(self, events: Sequence[Event]) -> None:
+        """Keep events until the status is sent."""
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Send events; waits while the client reads slowly."""

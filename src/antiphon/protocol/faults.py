@@ -16,7 +16,16 @@ goes into `detail`, which is logged and never sent.
 these are the only two places that do.
 """
 
-__all__ = ["AccessFault", "Fault", "LimitFault", "RequestFault", "ServerFault", "StoreFault", "UpstreamFault"]
+__all__ = [
+    "AccessFault",
+    "Fault",
+    "LimitFault",
+    "RequestFault",
+    "ServerFault",
+    "StoreFault",
+    "UpstreamFault",
+    "previous_response_not_found",
+]
 
 #: `error.code` values that clients of the Responses API know how to read inside a failed response.
 IN_BAND_CODES = frozenset(
@@ -122,3 +131,12 @@ class StoreFault(Fault):
 
 class ServerFault(Fault):
     """Ours: overload (503), shutdown (503), a bug (500)."""
+
+
+def previous_response_not_found(response_id: str) -> RequestFault:
+    """The one answer for malformed, unknown, deleted, expired and foreign ids."""
+    return RequestFault(
+        f"Previous response with id '{response_id[:80]}' not found.",
+        code="previous_response_not_found",
+        param="previous_response_id",
+    )

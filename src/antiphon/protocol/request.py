@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Raw, Struct, field, json
+from msgspec import Raw, Struct, field
 
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.items import InputItem
@@ -135,7 +135,3 @@ class Request(Struct, frozen=True):
     def wants_logprobs(self) -> bool:
         """Log probabilities were asked for, by number or by include."""
         return bool(self.top_logprobs) or "message.output_text.logprobs" in self.include
-
-    def echo(self) -> bytes:
-        """The large part of the response that repeats the request: JSON of `instructions` and `tools`."""
-        return json.encode({"instructions": self.instructions, "tools": self.tools})

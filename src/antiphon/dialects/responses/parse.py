@@ -14,12 +14,12 @@ from antiphon.dialects.responses.params import (
     TextParams,
 )
 from antiphon.dialects.responses.tools import parse_tool_choice, parse_tools
-from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.faults import RequestFault, previous_response_not_found
 from antiphon.protocol.ids import ResponseId, parse_response_id
 from antiphon.protocol.items import InputItem, InputText, Message, decode_item, validation_fault
 from antiphon.protocol.request import Notice, ReasoningConfig, Request, TextConfig, TextFormat
 
-__all__ = ["parse_create", "previous_response_not_found"]
+__all__ = ["parse_create"]
 
 _strict = msgspec.json.Decoder(StrictParams)
 _lenient = msgspec.json.Decoder(CreateParams)
@@ -93,15 +93,6 @@ def parse_create(body: bytes) -> Request:
         safety_identifier=params.safety_identifier,
         user=params.user,
         notices=tuple(notices),
-    )
-
-
-def previous_response_not_found(response_id: str) -> RequestFault:
-    """The one answer for malformed, unknown, deleted, expired and foreign ids."""
-    return RequestFault(
-        f"Previous response with id '{response_id[:80]}' not found.",
-        code="previous_response_not_found",
-        param="previous_response_id",
     )
 
 

@@ -1,0 +1,94 @@
+"""What the edge can ask for: make a response, read it back, delete it. Knows which runs are alive in this process."""
+
+import asyncio
+
+
+from antiphon.engine.ports import Sink
+from antiphon.engine.record import Caller
+from antiphon.engine.run import Parts, Run, shutting_down
+from antiphon.engine.stored import ItemPage, list_items, stored_resource
+from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.ids import ResponseId, response_id_text
+from antiphon.protocol.records import Tenant
+from antiphon.protocol.request import Request
+from antiphon.protocol.response import Response
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """The runs of this process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._live: dict[ResponseId, Run] = {}
+        self._draining = False
+
+    @property
+    def draining(self) -> bool:
+        """No new runs are taken."""
+        return self._draining
+
+    @property
+    def live_runs(self) -> int:
+        """How many runs are under way."""
+        return len(self._live)
+
+    def start(self, request: Request, *, tenant: Tenant, caller: Caller, sink: Sink) -> Run:
+        """Admit a request and give it its run. Nothing is sent anywhere yet.
+
+        Raises:
+            Fault: 503 while shutting down; 400 when it continues a response that is still being made.
+        """
+        if self._draining:
+            raise shutting_down()
+        previous = request.previous_response_id
+        if previous is not None and (other := self._live.get(previous)) is not None and other.tenant == tenant:
+            raise RequestFault(
+                f"Response '{response_id_text(previous)}' is still in progress. Continue it once it has ended.",
+                code="response_in_progress",
+                param="previous_response_id",
+            )
+        return Run(self._parts, request, tenant=tenant, caller=caller, sink=sink)
+
+    async def execute(self, run: Run) -> Response:
+        """Run to the end; see `Run.execute`."""
+        self._live[run.id] = run
+        try:
+            return await run.execute()
+        finally:
+            del self._live[run.id]
+
+    async def retrieve(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
+        """The resource as JSON: a stored one, or the snapshot of one that is being made."""
+        run = self._live.get(response_id)
+        if run is not None and run.tenant == tenant:
+            return run.encoded_snapshot()
+        turn = await self._parts.store.turn(tenant, response_id)
+        return stored_resource(turn) if turn else None
+
+    async def delete(self, tenant: Tenant, response_id: ResponseId) -> bool:
+        """Delete a stored response; what continues it can no longer be continued."""
+        return await self._parts.store.delete(tenant, response_id)
+
+    async def input_items(self, tenant: Tenant, response_id: ResponseId, *, page: ItemPage) -> bytes | None:
+        """The effective input of a stored response as a list object (JSON), one page of it."""
+        turn = await self._parts.store.turn(tenant, response_id)
+        if turn is None:
+            return None
+        chain = await self._parts.store.chain(tenant, response_id) if turn.previous_id else [turn]
+        return list_items(chain or [turn], page)
+
+    async def record(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
+        """The run record as JSON."""
+        return await self._parts.store.record(tenant, response_id)
+
+    async def drain(self, patience_s: float) -> None:
+        """Take no more runs, let those under way finish, and end the rest as failed after `patience_s`."""
+        self._draining = True
+        clock = self._parts.clock
+        deadline = clock.monotonic() + patience_s
+        while self._live and clock.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        for run in tuple(self._live.values()):
+            run.abort(shutting_down())

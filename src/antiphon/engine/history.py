@@ -1,0 +1,160 @@
+"""From what was asked to everything the model must see: earlier turns, referenced items, and whether it adds up."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from antiphon.engine.ports import Store
+from antiphon.protocol.faults import RequestFault, previous_response_not_found
+from antiphon.protocol.ids import INPUT_ORDINAL, ResponseId, item_id, item_owner, response_id_text
+from antiphon.protocol.items import FunctionCall, FunctionCallOutput, InputItem, ItemReference, decode_item
+from antiphon.protocol.records import Tenant, Turn
+from antiphon.protocol.request import Request
+
+__all__ = ["History", "check_calls", "load_history", "stored_input"]
+
+_HISTORY_PATH = "previous_response_id"
+
+
+class History(Struct, frozen=True):
+    """What the model will see.
+
+    Attributes:
+        items: earlier turns, then this request's own items, references resolved.
+        own: this request's own items alone, which is what gets stored.
+        ancestors: the turns this one continues, whose retention a continuation refreshes.
+    """
+
+    items: tuple[InputItem, ...]
+    own: tuple[InputItem, ...]
+    ancestors: tuple[ResponseId, ...] = ()
+
+
+class _StoredItem(Struct, frozen=True):
+    """What decides whether an output item of an unfinished turn is carried on."""
+
+    type: str
+    id: str | None = None
+    status: str | None = None
+
+
+class _StoredOutput(Struct, frozen=True):
+    output: list[Raw]
+
+
+_stored_output = msgspec.json.Decoder(_StoredOutput)
+_stored_input = msgspec.json.Decoder(list[Raw])
+_stored_item = msgspec.json.Decoder(_StoredItem)
+
+
+async def load_history(request: Request, tenant: Tenant, *, store: Store) -> History:
+    """Resolve everything the request names.
+
+    Raises:
+        RequestFault: 400 `previous_response_not_found`; 404 for an unknown item; 400 when calls
+            and outputs do not match.
+        StoreFault: something is named and the store cannot answer.
+    """
+    own = await _resolve_references(request.input, tenant, store=store)
+    if request.previous_response_id is None:
+        check_calls(own)
+        return History(own, own)
+    turns = await store.chain(tenant, request.previous_response_id)
+    if turns is None:
+        raise previous_response_not_found(response_id_text(request.previous_response_id))
+    earlier = [item for turn in turns for item in _turn_items(turn)]
+    items = (*earlier, *own)
+    check_calls(items)
+    return History(items, own, tuple(turn.id for turn in turns))
+
+
+def stored_input(items: Iterable[InputItem], owner: ResponseId) -> bytes:
+    """The JSON array that is stored: the items as they came, each with an id."""
+    return b"[%b]" % b",".join(
+        _with_id(item, owner=owner, ordinal=INPUT_ORDINAL + number) for number, item in enumerate(items)
+    )
+
+
+def check_calls(items: Sequence[InputItem]) -> None:
+    """Every output answers an open call, and every call is answered: upstreams refuse anything else, less clearly."""
+    pending: set[str] = set()
+    for item in items:
+        match item.value:
+            case FunctionCall(call_id=call_id):
+                pending.add(call_id)
+            case FunctionCallOutput(call_id=call_id):
+                if call_id not in pending:
+                    raise RequestFault(
+                        f"No tool call found for function call output with call_id {call_id[:80]}.",
+                        code="invalid_value",
+                        param=item.path if item.path != _HISTORY_PATH else "input",
+                    )
+                pending.discard(call_id)
+    if pending:
+        raise RequestFault(
+            f"No tool output found for function call {min(pending)[:80]}.", code="invalid_value", param="input"
+        )
+
+
+def _turn_items(turn: Turn) -> list[InputItem]:
+    """A turn's input and output. Of a turn that did not complete, only the items that did."""
+    raws = _stored_input.decode(turn.input)
+    output = _stored_output.decode(turn.response).output
+    if turn.status != "completed":
+        output = _completed(output)
+    items = []
+    for raw, provider in [(raw, None) for raw in raws] + [(raw, turn.provider) for raw in output]:
+        value = decode_item(raw, path=_HISTORY_PATH)
+        if value is not None:
+            items.append(InputItem(value, bytes(raw), _HISTORY_PATH, provider))
+    return items
+
+
+def _completed(output: Sequence[Raw]) -> list[Raw]:
+    """Completed items; thought that led to a dropped item is dropped with it."""
+    kept: list[Raw] = []
+    thoughts: list[Raw] = []
+    for raw in output:
+        head = _stored_item.decode(raw)
+        if head.type == "reasoning":
+            thoughts.append(raw)
+        elif head.status == "completed":
+            kept += [*thoughts, raw]
+            thoughts = []
+        else:
+            thoughts = []
+    return kept
+
+
+async def _resolve_references(items: tuple[InputItem, ...], tenant: Tenant, *, store: Store) -> tuple[InputItem, ...]:
+    references = {item.value.id: item.path for item in items if isinstance(item.value, ItemReference)}
+    if not references:
+        return items
+    owners = {owner for reference in references if (owner := item_owner(reference)) is not None}
+    turns = await store.turns(tenant, owners) if owners else ()
+    known: dict[str, InputItem] = {}
+    for turn in turns:
+        for item in _turn_items(turn):
+            if (name := item.value.id) is not None and name in references:
+                known[name] = InputItem(item.value, item.raw, references[name], item.provider)
+    for name, path in references.items():
+        if name not in known:
+            raise RequestFault(
+                f"Item with id '{name[:80]}' not found. Items are kept only with responses that were stored.",
+                status=404,
+                code="item_not_found",
+                param=f"{path}.id",
+            )
+    return tuple(known[item.value.id] if isinstance(item.value, ItemReference) else item for item in items)
+
+
+def _with_id(item: InputItem, *, owner: ResponseId, ordinal: int) -> bytes:
+    if item.value.id is not None:
+        return item.raw
+    kind = str(type(item.value).__struct_config__.tag)
+    name = item_id(kind, owner, ordinal).encode()
+    if b'"id"' in item.raw:  # perhaps `"id": null`, which would win over ours: write it anew
+        fields = msgspec.json.decode(item.raw, type=dict[str, Raw])
+        return msgspec.json.encode({**fields, "id": name.decode()})
+    return b'{"id":"%b",%b' % (name, item.raw.lstrip()[1:])

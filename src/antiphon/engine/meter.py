@@ -1,0 +1,64 @@
+"""Token counts of a run: what the provider reported, and an estimate, marked as one, where it did not."""
+
+from msgspec import UNSET, Struct
+
+from antiphon.protocol.deltas import UsageSeen
+from antiphon.protocol.response import FunctionCallItem, MessageItem, OutputItem, OutputTextPart, ReasoningItem
+from antiphon.protocol.usage import InputDetails, OutputDetails, Usage
+
+__all__ = ["Meter", "estimate_tokens"]
+
+#: UTF-8 bytes per token, roughly true of English text for all current vocabularies. Only used where nobody counted.
+_BYTES_PER_TOKEN = 4
+
+
+def estimate_tokens(size_bytes: int) -> int:
+    """A rough count for that much text."""
+    return -(-size_bytes // _BYTES_PER_TOKEN)
+
+
+class Meter(Struct):
+    """What is known so far. Within a round the last value of each field wins: streams repeat cumulative counts."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def see(self, usage: UsageSeen) -> None:
+        """Take a report of the upstream's."""
+        for name in UsageSeen.__struct_fields__:
+            value = getattr(usage, name)
+            if value is not None:
+                setattr(self, name, value)
+
+    def total(self, *, request_bytes: int, output: tuple[OutputItem, ...]) -> Usage:
+        """The run's usage. Counts that nobody reported are estimated from sizes, and the whole is marked."""
+        sent, written = self.input_tokens, self.output_tokens
+        estimated = sent is None or written is None
+        sent = estimate_tokens(request_bytes) if sent is None else sent
+        written = estimate_tokens(_size(output)) if written is None else written
+        return Usage(
+            sent,
+            written,
+            sent + written,
+            InputDetails(self.cached_tokens or 0, self.cache_write_tokens or 0),
+            OutputDetails(self.reasoning_tokens or 0),
+            True if estimated else UNSET,
+        )
+
+
+def _size(output: tuple[OutputItem, ...]) -> int:
+    size = 0
+    for item in output:
+        match item:
+            case MessageItem():
+                for part in item.content:
+                    text = part.text if isinstance(part, OutputTextPart) else part.refusal
+                    size += len(text.encode(errors="replace"))
+            case FunctionCallItem():
+                size += len(item.name) + len(item.arguments.encode(errors="replace"))
+            case ReasoningItem():
+                size += sum(len(part.text.encode(errors="replace")) for part in item.summary)
+    return size

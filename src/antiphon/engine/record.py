@@ -1,0 +1,128 @@
+"""The run record: where a request went, what was lost in translation, where the time was spent.
+
+Written beside the response, because none of it can be reconstructed later. A part that does not exist is absent, never
+zero. Prompt and output text never stand in it. Offsets are whole milliseconds since the request arrived.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from antiphon.protocol import events
+from antiphon.protocol.request import Notice
+from antiphon.protocol.response import FunctionCallItem
+from antiphon.protocol.target import Target
+
+__all__ = ["Attempt", "Caller", "Candidate", "ItemTrace", "Record", "Timing", "encode_record"]
+
+
+class Caller(Struct, frozen=True, omit_defaults=True):
+    """Who asks, from where. Filled by the edge."""
+
+    request_id: str
+    key_id: str = ""
+    key_name: str = ""
+    front_door: str = "responses"
+    user_agent: str | None = None
+    client_address: str | None = None
+    trace_id: str | None = None
+
+
+class Timing(Struct, omit_defaults=True):
+    """Milestones, in ms since arrival."""
+
+    read: int | None = None
+    authenticated: int | None = None
+    history: int | None = None
+    routed: int | None = None
+    encoded: int | None = None
+    first_event: int | None = None
+    first_text: int | None = None
+    finished: int | None = None
+
+
+class Attempt(Struct, omit_defaults=True):
+    """One call of an upstream."""
+
+    number: int
+    target: str
+    credential: str | None = None
+    start: int | None = None
+    status: int | None = None
+    first_byte: int | None = None
+    first_delta: int | None = None
+    end: int | None = None
+    upstream_id: str | None = None
+    upstream_model: str | None = None
+    stop: str | None = None
+    outcome: str | None = None
+    decision: str | None = None
+
+
+class ItemTrace(Struct, omit_defaults=True):
+    """One output item: when it was written and which events tell of it."""
+
+    id: str
+    type: str
+    output_index: int
+    start: int
+    first_sequence: int
+    name: str | None = None
+    round: int = 1
+    ran_by: str | None = None
+    end: int | None = None
+    last_sequence: int | None = None
+
+
+class Candidate(Struct, omit_defaults=True):
+    """One place that could have served, and what became of it."""
+
+    target: str
+    verdict: str
+
+
+class Record(Struct, omit_defaults=True):
+    """The whole record."""
+
+    id: str
+    tenant: str
+    caller: Caller
+    created_at: int
+    model: str
+    stream: bool
+    store: bool
+    status: str = "in_progress"
+    error: str | None = None
+    retention_days: int | None = None
+    end_user: str | None = None
+    metadata: dict[str, str] | None = None
+    previous_response_id: str | None = None
+    timing: Timing = msgspec.field(default_factory=Timing)
+    candidates: list[Candidate] = msgspec.field(default_factory=list)
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
+    items: list[ItemTrace] = msgspec.field(default_factory=list)
+    notices: list[Notice] = msgspec.field(default_factory=list)
+    usage_estimated: bool = False
+
+    def route(self, targets: tuple[Target, ...]) -> None:
+        """Note who could have served; all but the one tried are not needed."""
+        self.candidates = [Candidate(f"{one.provider}/{one.model}", "not_needed") for one in targets]
+
+    def see(self, event: events.Event, *, at_ms: int) -> None:
+        """Note the beginning and end of items. Cheap for all other events."""
+        if isinstance(event, events.ItemAdded):
+            item = event.item
+            name = item.name if isinstance(item, FunctionCallItem) else None
+            tag = str(type(item).__struct_config__.tag)
+            self.items.append(ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name))
+        elif isinstance(event, events.ItemDone):
+            trace = self.items[event.output_index]
+            trace.end = at_ms
+            trace.last_sequence = event.sequence_number
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as JSON."""
+    return _encoder.encode(record)

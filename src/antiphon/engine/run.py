@@ -1,0 +1,350 @@
+"""One run: from a parsed request to a committed response, whatever happens on the way.
+
+Two marks order everything. Until the client has a status, a failure is an HTTP error and nothing is stored. From then
+on the stream ends with exactly one terminal event, and with `store` that event leaves only after the response is
+committed.
+A JSON answer is the same run with nobody reading the events.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from antiphon.engine.allowed import AllowedCalls
+from antiphon.engine.attempts import Call, attempt, upstream_request
+from antiphon.engine.history import History, load_history, stored_input
+from antiphon.engine.meter import Meter
+from antiphon.engine.ports import Client, Clock, Media, Router, Sink, Store
+from antiphon.engine.record import Attempt, Caller, Record, encode_record
+from antiphon.protocol import deltas, events
+from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
+from antiphon.protocol.echo import begin_response
+from antiphon.protocol.faults import Fault, ServerFault, StoreFault, UpstreamFault
+from antiphon.protocol.ids import Ids, ResponseId
+from antiphon.protocol.records import KeyId, RunRow, Tenant, Turn
+from antiphon.protocol.request import Notice, Request
+from antiphon.protocol.response import Response
+from antiphon.protocol.target import Target
+from antiphon.providers.base import Codec
+
+__all__ = ["Parts", "Run", "RunLimits", "shutting_down"]
+
+_OUTPUT = frozenset(
+    {
+        deltas.Text,
+        deltas.Refusal,
+        deltas.Annotation,
+        deltas.Reasoning,
+        deltas.CallOpened,
+        deltas.CallArguments,
+        deltas.Closed,
+    }
+)
+_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+_encoder = msgspec.json.Encoder()
+_log = logging.getLogger(__name__)
+
+
+class RunLimits(Struct, frozen=True):
+    """`run_s`: the longest a run may take. `retention_s`: how long a stored response lives, `None` for ever."""
+
+    run_s: float = 1800.0
+    retention_s: int | None = 30 * 86400
+
+
+class Parts(Struct, frozen=True):
+    """Everything a run works with, wired in `app`."""
+
+    store: Store
+    router: Router
+    client: Client
+    media: Media
+    codecs: Mapping[str, Codec]
+    clock: Clock
+    ids: Ids
+    limits: RunLimits
+
+
+class Run:
+    """Drives one response. Use `execute` once; `abort` from outside ends it early and properly."""
+
+    def __init__(self, parts: Parts, request: Request, *, tenant: Tenant, caller: Caller, sink: Sink) -> None:
+        self.id: ResponseId = ResponseId(parts.ids.new_response_id())
+        self.tenant = tenant
+        self._parts = parts
+        self._request = request
+        self._caller = caller
+        self._sink = sink
+        self._began = parts.clock.monotonic()
+        self._created_at = parts.clock.now()
+        base = begin_response(request, self.id, created_at=self._created_at)
+        self._base = base
+        self._assembler = Assembler(base, owner=self.id, new_call_id=parts.ids.new_call_id)
+        self._meter = Meter()
+        self._stopped: deltas.Stopped | None = None
+        self._service_tier: str | None = None
+        self._allowed = AllowedCalls(allowed) if (allowed := request.tool_choice.allowed) is not None else None
+        self._history = History(request.input, request.input)
+        self._target: Target | None = None
+        self._sent_bytes = 0
+        self._output_seen = False
+        self._abort: Fault | None = None
+        self._task: asyncio.Task[object] | None = None
+        self.record = Record(
+            id=base.id,
+            tenant=tenant.id,
+            caller=caller,
+            created_at=self._created_at,
+            model=request.model,
+            stream=request.stream,
+            store=request.store,
+            metadata=dict(request.metadata) or None,
+            previous_response_id=base.previous_response_id,
+        )
+
+    async def execute(self) -> Response:
+        """Run to the end.
+
+        Raises:
+            Fault: it failed before the client had a status. After that the failed response is returned instead.
+            CancelledError: the client is gone. The upstream was closed, and what there was is stored as `cancelled`.
+        """
+        self._task = asyncio.current_task()
+        self._sink.hold(self._assembler.open())
+        try:
+            await self._work()
+        except Fault as fault:
+            return await self._fail(fault)
+        except TimeoutError:
+            return await self._fail(_run_timeout())
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._abort is not None and task is not None:
+                task.uncancel()
+                return await self._fail(self._abort)
+            await self._conclude("cancelled")
+            raise
+        except Exception as error:  # the supervisor of a run: logged once, told to nobody
+            _log.exception("run %s failed", self._base.id)
+            fault = ServerFault("The gateway failed to process this request.", code="internal_error", detail=str(error))
+            return await self._fail(fault)
+        stopped = self._stopped
+        if stopped is None or stopped.reason == "completed":
+            return await self._conclude("completed")
+        return await self._conclude("incomplete", reason=stopped.reason)
+
+    def abort(self, fault: Fault) -> None:
+        """End the run as failed, from outside (shutdown). Does nothing once it has ended."""
+        if self._task is not None and self._abort is None:
+            self._abort = fault
+            self._task.cancel()
+
+    def encoded_snapshot(self) -> bytes:
+        """The response as it is now, as JSON."""
+        return _encoder.encode(self._assembler.snapshot())
+
+    async def _work(self) -> None:
+        """Everything that may be interrupted. Behind it the end is certain and nothing may stop the commit."""
+        try:
+            async with asyncio.timeout(self._parts.limits.run_s):
+                await self._ask(await self._prepare())
+        finally:
+            self._task = None
+
+    async def _ask(self, call: Call) -> None:
+        trace = Attempt(1, f"{call.target.provider}/{call.target.model}")
+        trace.credential = call.target.credential.alias if call.target.credential else None
+        self.record.attempts.append(trace)
+        try:
+            await attempt(call, self._parts.client, trace=trace, clock_ms=self._elapsed_ms, take=self._take)
+        except Fault as fault:
+            trace.outcome = fault.code or fault.type
+            trace.decision = "stop_output_sent" if self._output_seen else "stop_not_retryable"
+            self._verdict("failed")
+            raise
+        trace.outcome = "served"
+        self._verdict("served")
+
+    def _verdict(self, verdict: str) -> None:
+        self.record.candidates[0].verdict = verdict
+
+    async def _prepare(self) -> Call:
+        parts, request, record = self._parts, self._request, self.record
+        self._history = await load_history(request, self.tenant, store=parts.store)
+        record.timing.history = self._elapsed_ms()
+        if self._history.ancestors and self._expires_at() is not None:
+            await parts.store.refresh(self.tenant, self._history.ancestors, self._expires_at() or 0)
+        targets = tuple(parts.router.targets(request.model))
+        record.route(targets)
+        record.timing.routed = self._elapsed_ms()
+        target = targets[0]
+        self._target = target
+        codec = parts.codecs[target.protocol]
+        full = structs.replace(request, input=self._history.items)
+        urls = codec.media_urls(full, target)
+        media = await parts.media.inline(urls) if urls else {}
+        encoded = codec.encode(full, target, media=media)
+        self._sent_bytes = len(encoded.body)
+        record.notices += [*request.notices, *encoded.notices]
+        self._sink.prepare(record.notices, target)
+        record.timing.encoded = self._elapsed_ms()
+        return Call(full, target, codec, upstream_request(encoded, target))
+
+    async def _take(self, batch: list[deltas.Delta]) -> bool:
+        """Sort one read's deltas; send the events they cause in one write."""
+        output: list[deltas.OutputDelta] = []
+        broke: Fault | None = None
+        for delta in batch:
+            if type(delta) in _OUTPUT:
+                output.append(delta)  # type: ignore[arg-type]  # the set holds exactly the output deltas
+            elif isinstance(delta, deltas.Broke):
+                broke = delta.fault
+            else:
+                self._note(delta)
+        if self._allowed is not None:
+            output = self._allowed.filter(output)
+        if output:
+            await self._send(self._assembler.feed(output))
+        if broke is not None:
+            raise broke
+        return self._stopped is not None
+
+    async def _send(self, batch: Sequence[events.Event]) -> None:
+        at_ms = -1
+        if not self._output_seen:
+            self._output_seen = True
+            at_ms = self._elapsed_ms()
+            self.record.timing.first_event = self.record.attempts[-1].first_delta = at_ms
+        if len(batch) > 1 or type(batch[0]) is not events.TextDelta:
+            self._trace(batch)
+        await self._sink.write(batch)
+
+    def _trace(self, batch: Sequence[events.Event]) -> None:
+        at_ms = self._elapsed_ms()
+        for event in batch:
+            self.record.see(event, at_ms=at_ms)
+
+    def _note(self, delta: deltas.Delta) -> None:
+        match delta:
+            case deltas.UsageSeen():
+                self._meter.see(delta)
+            case deltas.Stopped():
+                if self._stopped is None:
+                    self._stopped = delta
+                    self.record.attempts[-1].stop = delta.native
+            case deltas.Opened():
+                trace = self.record.attempts[-1]
+                trace.upstream_id = delta.upstream_id or trace.upstream_id
+                trace.upstream_model = delta.model or trace.upstream_model
+                if delta.service_tier in _TIERS:
+                    self._service_tier = delta.service_tier
+
+    async def _fail(self, fault: Fault) -> Response:
+        """Before the status: an HTTP error and a run row. After it: a failed response like any other."""
+        self.record.error = fault.code or fault.type
+        if not self._sink.status_sent:
+            self.record.status = "failed"
+            self._parts.store.post(self.tenant, self._row("failed", None))
+            raise fault
+        return await self._conclude("failed", fault=fault)
+
+    async def _conclude(
+        self,
+        status: Literal["completed", "incomplete", "failed", "cancelled"],
+        *,
+        reason: Literal["max_output_tokens", "content_filter"] | None = None,
+        fault: Fault | None = None,
+    ) -> Response:
+        """Close the response, commit it, and only then tell the client that it ended."""
+        usage = None
+        if self._sent_bytes and (status != "failed" or self._output_seen):
+            output = self._assembler.snapshot().output
+            usage = self._meter.total(request_bytes=self._sent_bytes, output=output)
+        outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._service_tier)
+        closing, terminal = self._assembler.finish(outcome)
+        self._trace(closing)
+        response = await self._commit(terminal.response)
+        if response is not terminal.response:
+            terminal = terminal_event(response, terminal.sequence_number)
+        if status != "cancelled":
+            await self._sink.write([*closing, terminal])
+        return response
+
+    async def _commit(self, response: Response) -> Response:
+        """Write the run and the response. When the store fails for good, the answer is given all the same."""
+        record = self.record
+        record.status = response.status
+        if self._allowed is not None:
+            record.notices += self._allowed.notices
+        row = self._row(response.status, response)
+        if not self._request.store:
+            self._parts.store.post(self.tenant, row)
+            return response
+        try:
+            await self._parts.store.put(self.tenant, row, self._turn(response))
+        except StoreFault:
+            record.notices.append(Notice("store", "dropped", "store_unavailable"))
+            return structs.replace(response, store=False)
+        return response
+
+    def _turn(self, response: Response) -> Turn:
+        target = self._target
+        kept = structs.replace(response, instructions=Raw(b"null"), tools=Raw(b"[]"))
+        return Turn(
+            id=self.id,
+            previous_id=self._request.previous_response_id,
+            created_at=self._created_at,
+            expires_at=self._expires_at(),
+            status=response.status,
+            model=response.model,
+            provider=target.provider if target else "",
+            upstream_model=target.model if target else "",
+            response=_encoder.encode(kept),
+            echo=b'{"instructions":%b,"tools":%b}' % (bytes(self._base.instructions), bytes(self._base.tools)),
+            input=stored_input(self._history.own, self.id),
+        )
+
+    def _row(self, status: str, response: Response | None) -> RunRow:
+        usage = response.usage if response else None
+        target = self._target
+        record = self.record
+        record.timing.finished = duration_ms = self._elapsed_ms()
+        record.usage_estimated = bool(usage and usage.estimated is True)
+        return RunRow(
+            id=self.id,
+            key_id=KeyId(self._caller.key_id),
+            created_at=self._created_at,
+            duration_ms=duration_ms,
+            model=self._request.model,
+            provider=target.provider if target else "",
+            upstream_model=target.model if target else "",
+            status=status,
+            error_code=record.error,
+            input_tokens=usage.input_tokens if usage else None,
+            cached_tokens=usage.input_tokens_details.cached_tokens if usage else None,
+            cache_write_tokens=usage.input_tokens_details.cache_write_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else None,
+            estimated=record.usage_estimated,
+            record=encode_record(record),
+        )
+
+    def _expires_at(self) -> int | None:
+        kept_s = self._parts.limits.retention_s
+        return None if kept_s is None else self._created_at + kept_s
+
+    def _elapsed_ms(self) -> int:
+        return int((self._parts.clock.monotonic() - self._began) * 1000)
+
+
+def _run_timeout() -> Fault:
+    return UpstreamFault("The response took longer than this gateway allows.", code="run_timeout", status=504)
+
+
+def shutting_down() -> Fault:
+    """Why a run ended that had to make way for a shutdown."""
+    return ServerFault("The gateway is shutting down. Please try again.", code="shutting_down", status=503)

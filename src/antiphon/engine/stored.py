@@ -1,0 +1,97 @@
+"""Reading back what was stored: the resource as it was sent, and its input as a list."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.records import Turn
+
+__all__ = ["ItemPage", "list_items", "stored_resource"]
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_array = msgspec.json.Decoder(list[Raw])
+
+
+class ItemPage(Struct, frozen=True):
+    """Which part of a list is wanted. `after` is an item id, exclusive."""
+
+    limit: int = 20
+    order: Literal["asc", "desc"] = "desc"
+    after: str | None = None
+
+
+class _Output(Struct, frozen=True):
+    output: list[Raw]
+
+
+_output = msgspec.json.Decoder(_Output)
+
+
+def stored_resource(turn: Turn) -> bytes:
+    """The resource with the echo of the request put back."""
+    return msgspec.json.encode({**_fields.decode(turn.response), **_fields.decode(turn.echo)})
+
+
+def list_items(chain: Sequence[Turn], page: ItemPage) -> bytes:
+    """One page of the last turn's effective input: earlier turns' inputs and outputs, then its own input.
+
+    Raises:
+        RequestFault: 404, `after` names no item of the list.
+    """
+    raws: list[Raw] = []
+    for turn in chain[:-1]:
+        raws += _array.decode(turn.input)
+        raws += _output.decode(turn.response).output
+    raws += _array.decode(chain[-1].input)
+    items = [_stored_form(raw) for raw in raws]
+    if page.order == "desc":
+        items.reverse()
+    start = _start(items, page.after)
+    shown = items[start : start + page.limit]
+    return msgspec.json.encode(
+        {
+            "object": "list",
+            "data": shown,
+            "first_id": shown[0]["id"] if shown else None,
+            "last_id": shown[-1]["id"] if shown else None,
+            "has_more": start + page.limit < len(items),
+        }
+    )
+
+
+def _start(items: Sequence[dict[str, object]], after: str | None) -> int:
+    if after is None:
+        return 0
+    for index, item in enumerate(items):
+        if item["id"] == after:
+            return index + 1
+    raise RequestFault(f"Item with id '{after[:80]}' not found.", status=404, code="item_not_found", param="after")
+
+
+def _stored_form(raw: Raw) -> dict[str, object]:
+    """The item as the API lists it: typed, content as parts, defaults filled in; all other fields as they came."""
+    item: dict[str, object] = msgspec.json.decode(raw, type=dict[str, object])
+    kind = item.setdefault("type", "message")
+    if kind == "message":
+        item["content"] = _parts(item.get("content"), assistant=item.get("role") == "assistant")
+    elif kind == "reasoning":
+        item["summary"] = item.get("summary") or []
+        return item
+    item["status"] = item.get("status") or "completed"
+    return item
+
+
+def _parts(content: object, *, assistant: bool) -> list[object]:
+    if not isinstance(content, list):
+        text = content if isinstance(content, str) else ""
+        content = [{"type": "output_text" if assistant else "input_text", "text": text}]
+    for part in content:
+        if isinstance(part, dict):
+            if part.get("type") == "output_text":
+                part["annotations"] = part.get("annotations") or []
+            elif part.get("type") == "input_image":
+                part["detail"] = part.get("detail") or "auto"
+    return content
