@@ -2,10 +2,10 @@
 
 import asyncio
 
-
 from antiphon.engine.ports import Sink
+from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Caller
-from antiphon.engine.run import Parts, Run, shutting_down
+from antiphon.engine.run import Run, shutting_down
 from antiphon.engine.stored import ItemPage, list_items, stored_resource
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.ids import ResponseId, response_id_text
@@ -23,6 +23,7 @@ class Engine:
         self._parts = parts
         self._live: dict[ResponseId, Run] = {}
         self._draining = False
+        self._idle = asyncio.Event()
 
     @property
     def draining(self) -> bool:
@@ -58,6 +59,7 @@ class Engine:
             return await run.execute()
         finally:
             del self._live[run.id]
+            self._check_idle()
 
     async def retrieve(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The resource as JSON: a stored one, or the snapshot of one that is being made."""
@@ -86,9 +88,14 @@ class Engine:
     async def drain(self, patience_s: float) -> None:
         """Take no more runs, let those under way finish, and end the rest as failed after `patience_s`."""
         self._draining = True
-        clock = self._parts.clock
-        deadline = clock.monotonic() + patience_s
-        while self._live and clock.monotonic() < deadline:
-            await asyncio.sleep(0.05)
-        for run in tuple(self._live.values()):
-            run.abort(shutting_down())
+        self._check_idle()
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._idle.wait()
+        except TimeoutError:
+            for run in tuple(self._live.values()):
+                run.abort(shutting_down())
+
+    def _check_idle(self) -> None:
+        if self._draining and not self._live:
+            self._idle.set()

@@ -8,30 +8,30 @@ A JSON answer is the same run with nobody reading the events.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import structs
 
 from antiphon.engine.allowed import AllowedCalls
-from antiphon.engine.attempts import Call, attempt, upstream_request
-from antiphon.engine.history import History, load_history, stored_input
+from antiphon.engine.attempts import Call, attempt
+from antiphon.engine.history import History
+from antiphon.engine.ledger import Ended, run_row, turn_row
 from antiphon.engine.meter import Meter
-from antiphon.engine.ports import Client, Clock, Media, Router, Sink, Store
-from antiphon.engine.record import Attempt, Caller, Record, encode_record
+from antiphon.engine.ports import Sink
+from antiphon.engine.prepare import Parts, Plan, prepare
+from antiphon.engine.record import Attempt, Caller, Record
 from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
 from antiphon.protocol.echo import begin_response
 from antiphon.protocol.faults import Fault, ServerFault, StoreFault, UpstreamFault
-from antiphon.protocol.ids import Ids, ResponseId
-from antiphon.protocol.records import KeyId, RunRow, Tenant, Turn
+from antiphon.protocol.ids import ResponseId
+from antiphon.protocol.records import RunRow, Tenant
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import Response
-from antiphon.protocol.target import Target
-from antiphon.providers.base import Codec
 
-__all__ = ["Parts", "Run", "RunLimits", "shutting_down"]
+__all__ = ["Run", "shutting_down"]
 
 _OUTPUT = frozenset(
     {
@@ -47,26 +47,6 @@ _OUTPUT = frozenset(
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _encoder = msgspec.json.Encoder()
 _log = logging.getLogger(__name__)
-
-
-class RunLimits(Struct, frozen=True):
-    """`run_s`: the longest a run may take. `retention_s`: how long a stored response lives, `None` for ever."""
-
-    run_s: float = 1800.0
-    retention_s: int | None = 30 * 86400
-
-
-class Parts(Struct, frozen=True):
-    """Everything a run works with, wired in `app`."""
-
-    store: Store
-    router: Router
-    client: Client
-    media: Media
-    codecs: Mapping[str, Codec]
-    clock: Clock
-    ids: Ids
-    limits: RunLimits
 
 
 class Run:
@@ -88,11 +68,10 @@ class Run:
         self._stopped: deltas.Stopped | None = None
         self._service_tier: str | None = None
         self._allowed = AllowedCalls(allowed) if (allowed := request.tool_choice.allowed) is not None else None
-        self._history = History(request.input, request.input)
-        self._target: Target | None = None
-        self._sent_bytes = 0
+        self._plan: Plan | None = None
         self._output_seen = False
         self._abort: Fault | None = None
+        self.row: RunRow | None = None  # what was written about it, once it has ended
         self._task: asyncio.Task[object] | None = None
         self.record = Record(
             id=base.id,
@@ -128,10 +107,9 @@ class Run:
                 return await self._fail(self._abort)
             await self._conclude("cancelled")
             raise
-        except Exception as error:  # the supervisor of a run: logged once, told to nobody
+        except Exception:  # noqa: BLE001 - the supervisor of a run: a bug is logged once and told to nobody
             _log.exception("run %s failed", self._base.id)
-            fault = ServerFault("The gateway failed to process this request.", code="internal_error", detail=str(error))
-            return await self._fail(fault)
+            return await self._fail(_internal_error())
         stopped = self._stopped
         if stopped is None or stopped.reason == "completed":
             return await self._conclude("completed")
@@ -151,7 +129,7 @@ class Run:
         """Everything that may be interrupted. Behind it the end is certain and nothing may stop the commit."""
         try:
             async with asyncio.timeout(self._parts.limits.run_s):
-                await self._ask(await self._prepare())
+                await self._ask(await self._prepared())
         finally:
             self._task = None
 
@@ -172,27 +150,13 @@ class Run:
     def _verdict(self, verdict: str) -> None:
         self.record.candidates[0].verdict = verdict
 
-    async def _prepare(self) -> Call:
-        parts, request, record = self._parts, self._request, self.record
-        self._history = await load_history(request, self.tenant, store=parts.store)
-        record.timing.history = self._elapsed_ms()
-        if self._history.ancestors and self._expires_at() is not None:
-            await parts.store.refresh(self.tenant, self._history.ancestors, self._expires_at() or 0)
-        targets = tuple(parts.router.targets(request.model))
-        record.route(targets)
-        record.timing.routed = self._elapsed_ms()
-        target = targets[0]
-        self._target = target
-        codec = parts.codecs[target.protocol]
-        full = structs.replace(request, input=self._history.items)
-        urls = codec.media_urls(full, target)
-        media = await parts.media.inline(urls) if urls else {}
-        encoded = codec.encode(full, target, media=media)
-        self._sent_bytes = len(encoded.body)
-        record.notices += [*request.notices, *encoded.notices]
-        self._sink.prepare(record.notices, target)
-        record.timing.encoded = self._elapsed_ms()
-        return Call(full, target, codec, upstream_request(encoded, target))
+    async def _prepared(self) -> Call:
+        plan = await prepare(
+            self._request, self.tenant, parts=self._parts, record=self.record, clock_ms=self._elapsed_ms
+        )
+        self._plan = plan
+        self._sink.prepare(self.record.notices, plan.call.target)
+        return plan.call
 
     async def _take(self, batch: list[deltas.Delta]) -> bool:
         """Sort one read's deltas; send the events they cause in one write."""
@@ -248,7 +212,7 @@ class Run:
         self.record.error = fault.code or fault.type
         if not self._sink.status_sent:
             self.record.status = "failed"
-            self._parts.store.post(self.tenant, self._row("failed", None))
+            self._parts.store.post(self.tenant, self._write_row(self._ended(None)))
             raise fault
         return await self._conclude("failed", fault=fault)
 
@@ -261,9 +225,9 @@ class Run:
     ) -> Response:
         """Close the response, commit it, and only then tell the client that it ended."""
         usage = None
-        if self._sent_bytes and (status != "failed" or self._output_seen):
+        if self._plan is not None and (status != "failed" or self._output_seen):
             output = self._assembler.snapshot().output
-            usage = self._meter.total(request_bytes=self._sent_bytes, output=output)
+            usage = self._meter.total(request_bytes=len(self._plan.call.upstream.body), output=output)
         outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._service_tier)
         closing, terminal = self._assembler.finish(outcome)
         self._trace(closing)
@@ -280,62 +244,27 @@ class Run:
         record.status = response.status
         if self._allowed is not None:
             record.notices += self._allowed.notices
-        row = self._row(response.status, response)
+        ended = self._ended(response)
+        row = self._write_row(ended)
         if not self._request.store:
             self._parts.store.post(self.tenant, row)
             return response
+        history = self._plan.history if self._plan else History(self._request.input, self._request.input)
+        turn = turn_row(ended, response, history=history, retention_s=self._parts.limits.retention_s)
         try:
-            await self._parts.store.put(self.tenant, row, self._turn(response))
+            await self._parts.store.put(self.tenant, row, turn)
         except StoreFault:
             record.notices.append(Notice("store", "dropped", "store_unavailable"))
             return structs.replace(response, store=False)
         return response
 
-    def _turn(self, response: Response) -> Turn:
-        target = self._target
-        kept = structs.replace(response, instructions=Raw(b"null"), tools=Raw(b"[]"))
-        return Turn(
-            id=self.id,
-            previous_id=self._request.previous_response_id,
-            created_at=self._created_at,
-            expires_at=self._expires_at(),
-            status=response.status,
-            model=response.model,
-            provider=target.provider if target else "",
-            upstream_model=target.model if target else "",
-            response=_encoder.encode(kept),
-            echo=b'{"instructions":%b,"tools":%b}' % (bytes(self._base.instructions), bytes(self._base.tools)),
-            input=stored_input(self._history.own, self.id),
-        )
+    def _ended(self, response: Response | None) -> Ended:
+        target = self._plan.call.target if self._plan else None
+        return Ended(self.id, self._request, target, response, self._created_at, self._elapsed_ms())
 
-    def _row(self, status: str, response: Response | None) -> RunRow:
-        usage = response.usage if response else None
-        target = self._target
-        record = self.record
-        record.timing.finished = duration_ms = self._elapsed_ms()
-        record.usage_estimated = bool(usage and usage.estimated is True)
-        return RunRow(
-            id=self.id,
-            key_id=KeyId(self._caller.key_id),
-            created_at=self._created_at,
-            duration_ms=duration_ms,
-            model=self._request.model,
-            provider=target.provider if target else "",
-            upstream_model=target.model if target else "",
-            status=status,
-            error_code=record.error,
-            input_tokens=usage.input_tokens if usage else None,
-            cached_tokens=usage.input_tokens_details.cached_tokens if usage else None,
-            cache_write_tokens=usage.input_tokens_details.cache_write_tokens if usage else None,
-            output_tokens=usage.output_tokens if usage else None,
-            reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else None,
-            estimated=record.usage_estimated,
-            record=encode_record(record),
-        )
-
-    def _expires_at(self) -> int | None:
-        kept_s = self._parts.limits.retention_s
-        return None if kept_s is None else self._created_at + kept_s
+    def _write_row(self, ended: Ended) -> RunRow:
+        self.row = run_row(ended, self.record)
+        return self.row
 
     def _elapsed_ms(self) -> int:
         return int((self._parts.clock.monotonic() - self._began) * 1000)
@@ -343,6 +272,10 @@ class Run:
 
 def _run_timeout() -> Fault:
     return UpstreamFault("The response took longer than this gateway allows.", code="run_timeout", status=504)
+
+
+def _internal_error() -> Fault:
+    return ServerFault("The gateway failed to process this request.", code="internal_error")
 
 
 def shutting_down() -> Fault:

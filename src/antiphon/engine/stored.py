@@ -87,11 +87,11 @@ def _stored_form(raw: Raw) -> dict[str, object]:
 def _parts(content: object, *, assistant: bool) -> list[object]:
     if not isinstance(content, list):
         text = content if isinstance(content, str) else ""
-        content = [{"type": "output_text" if assistant else "input_text", "text": text}]
+        return _parts([{"type": "output_text" if assistant else "input_text", "text": text}], assistant=assistant)
     for part in content:
         if isinstance(part, dict):
             if part.get("type") == "output_text":
                 part["annotations"] = part.get("annotations") or []
             elif part.get("type") == "input_image":
                 part["detail"] = part.get("detail") or "auto"
-    return content
+    return list(content)

@@ -36,3 +36,7 @@ class SystemIds:
     def new_call_id(self) -> str:
         """`call_` and 24 hex digits."""
         return "call_" + os.urandom(12).hex()
+
+    def new_request_id(self) -> str:
+        """`req_` and 24 hex digits."""
+        return "req_" + os.urandom(12).hex()

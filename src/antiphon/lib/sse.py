@@ -5,7 +5,7 @@ with one deviation that real providers need: an event that the end of the stream
 delivered by `eof`.
 """
 
-from typing import NamedTuple
+from msgspec import Struct
 
 __all__ = ["FrameTooLongError", "SseEvent", "SseParser"]
 
@@ -13,10 +13,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class FrameTooLongError(ValueError):
-    """More bytes without a complete event than the parser may hold."""
+    """More bytes without a complete event than the parser may hold. `events` are those that were complete before."""
+
+    def __init__(self, limit: int, events: "list[SseEvent]") -> None:
+        super().__init__(f"more than {limit} bytes without a complete event")
+        self.events = events
 
 
-class SseEvent(NamedTuple):
+class SseEvent(Struct, frozen=True, gc=False):
     """One event: its `event:` field (empty when absent) and its `data:` lines joined by LF."""
 
     name: bytes
@@ -39,22 +43,28 @@ class SseParser:
         """Take bytes as they came, return the events that are complete now."""
         if not self._started or self._cr_held or b"\r" in data:
             data = self._normalise(data)
-        self._idle_bytes += len(data)
         pieces = self._pieces
+        if not pieces and data.endswith(b"\n\n") and data.startswith(b"data: "):
+            if data.find(b"\n") == len(data) - 2 and self._idle_bytes + len(data) <= self._limit:
+                self._idle_bytes = 0  # one whole event in one read: what most reads are while a model speaks
+                return [SseEvent(b"", data[6:-2])]
+        self._idle_bytes += len(data)
         if b"\n\n" not in data and not (data[:1] == b"\n" and pieces and pieces[-1][-1:] == b"\n"):
             if data:
                 pieces.append(data)
-            self._check_limit()
+            if self._idle_bytes > self._limit:
+                raise FrameTooLongError(self._limit, [])
             return []
         pieces.append(data)
         *blocks, rest = b"".join(pieces).split(b"\n\n")
         pieces.clear()
         if rest:
             pieces.append(rest)
+        if self._idle_bytes > self._limit:
+            return self._events_within_limit(blocks, rest)
         events = [event for block in blocks if (event := _parse_block(block))]
         if events:
             self._idle_bytes = len(rest)
-        self._check_limit()
         return events
 
     def eof(self) -> list[SseEvent]:
@@ -64,9 +74,21 @@ class SseParser:
         event = _parse_block(rest)
         return [event] if event else []
 
-    def _check_limit(self) -> None:
+    def _events_within_limit(self, blocks: list[bytes], rest: bytes) -> list[SseEvent]:
+        """The same count as if the bytes had come one by one, so that the limit does not depend on the splits."""
+        events: list[SseEvent] = []
+        idle_bytes = self._idle_bytes - sum(len(block) + 2 for block in blocks) - len(rest)
+        for block in blocks:
+            if idle_bytes + len(block) + 1 > self._limit:
+                raise FrameTooLongError(self._limit, events)
+            event = _parse_block(block)
+            idle_bytes = 0 if event else idle_bytes + len(block) + 2
+            if event:
+                events.append(event)
+        self._idle_bytes = idle_bytes + len(rest)
         if self._idle_bytes > self._limit:
-            raise FrameTooLongError(f"more than {self._limit} bytes without a complete event")
+            raise FrameTooLongError(self._limit, events)
+        return events
 
     def _normalise(self, data: bytes) -> bytes:
         """Turn CR and CRLF into LF. A CR at the very end waits: the next byte may be its LF."""

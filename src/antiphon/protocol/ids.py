@@ -6,7 +6,6 @@ an item is found without an index of its own: `msg_<32 hex><4 hex>`. Malformed, 
 in the same answer; `parse_response_id` therefore answers `None` and never raises.
 """
 
-from collections.abc import Callable
 from typing import NewType, Protocol
 
 __all__ = ["INPUT_ORDINAL", "Ids", "ResponseId", "item_id", "item_owner", "parse_response_id", "response_id_text"]
@@ -33,8 +32,11 @@ _PREFIXES = {
 class Ids(Protocol):
     """Where new identifiers come from. Passed in, so that tests own identity."""
 
-    new_response_id: Callable[[], ResponseId]
-    new_call_id: Callable[[], str]
+    def new_response_id(self) -> bytes:
+        """16 bytes: a version 7 UUID."""
+
+    def new_call_id(self) -> str:
+        """An id for a call that its upstream gave none."""
 
 
 def response_id_text(response_id: ResponseId) -> str:

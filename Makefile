@@ -1,0 +1,68 @@
+# Everything here works on a machine with Python >= 3.11, make and git; the rest is installed into .venv from the locks.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
+
+.PHONY: serve setup setup-test test test-long lint types bench lock clean wheel
+
+serve: $(VENV)/.serve  ## start Antiphon on 127.0.0.1:8000 with its local model
+	@exec $(BIN)/antiphon serve $(ARGS)
+
+test: lint types  ## what CI runs
+	$(PYTEST) -m "not long"
+
+test-long: lint types  ## the full figures: fuzz, crash, and everything else
+	ANTIPHON_FUZZ_N=1000000 $(PYTEST) -n 2 --timeout=3600
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+bench: $(VENV)/.test  ## CPU, latency and memory of the gateway beside the floor; see docs/performance.md
+	$(BIN)/python bench/run.py $(ARGS)
+
+wheel: $(VENV)/.test  ## build dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+lock:  ## renew the hashed requirement files (needs uv)
+	uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header \
+		pyproject.toml --extra local --extra postgres -o requirements/serve.txt
+	uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header \
+		-c requirements/serve.txt pyproject.toml --all-extras --group test -o requirements/test.txt
+
+clean:
+	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Antiphon needs Python 3.11 or newer."; exit 1; }
+	@echo "Making an environment in $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: requirements/serve.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Antiphon needs (once) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r requirements/serve.txt \
+		| grep -v -e '^Requirement already' -e '^  Using cached' -e '^Collecting' -e 'Installing collected' || true
+	@$(BIN)/python -c "import aiohttp, alembic, msgspec, sqlalchemy, uvicorn, xllamacpp"
+	@$(MAKE) --no-print-directory $(BIN)/antiphon
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the tests need (once) ..."
+	@$(PIP) -r requirements/test.txt
+	@$(MAKE) --no-print-directory $(BIN)/antiphon
+	@touch $@
+
+# The source tree itself, importable, without a build step.
+$(BIN)/antiphon:
+	@echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/antiphon-tree.pth"
+	@printf '#!%s\nimport sys\nfrom antiphon.cli import main\nsys.exit(main())\n' "$(CURDIR)/$(BIN)/python" > $@
+	@chmod +x $@

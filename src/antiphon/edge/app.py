@@ -1,0 +1,149 @@
+"""The ASGI application: finds the route, checks the key, calls the handler, turns every failure into an answer.
+
+Plain ASGI: nothing here wraps or buffers a body. Access is decided by the matched route, before a byte of the body is
+read; a path without a route is refused like any other.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec import Struct
+from starlette.routing import Match, Route
+
+from antiphon.access.keys import KeyRing, Principal
+from antiphon.edge.asgi import Exchange, Receive, Scope, Send
+from antiphon.edge.body import BodyReader, ClientGoneError
+from antiphon.edge.problems import send_fault
+from antiphon.edge.sse_out import StreamSettings
+from antiphon.edge.telemetry import Telemetry
+from antiphon.engine.engine import Engine
+from antiphon.engine.ports import Clock
+from antiphon.protocol.faults import Fault, RequestFault, ServerFault
+from antiphon.routing.router import ModelRouter
+
+__all__ = ["Edge", "EdgeRoute", "Services"]
+
+_log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Services(Struct, frozen=True):
+    """What handlers work with."""
+
+    engine: Engine
+    keys: KeyRing
+    router: ModelRouter
+    bodies: BodyReader
+    streams: StreamSettings
+    clock: Clock
+    telemetry: Telemetry
+    new_request_id: Callable[[], str]
+    ready: Callable[[], Awaitable[dict[str, str]]]
+    serves_docs: bool = True
+
+
+Handler = Callable[[Services, Exchange], Awaitable[None]]
+
+
+class EdgeRoute(Struct, frozen=True):
+    """One line of the public surface. Without `public=True` a key is required."""
+
+    method: str
+    path: str
+    handler: Handler
+    public: bool = False
+
+
+class Edge:
+    """The application."""
+
+    def __init__(self, services: Services, routes: Sequence[EdgeRoute]) -> None:
+        self._services = services
+        self._exact = {(route.method, route.path): route for route in routes if "{" not in route.path}
+        self._patterns = [(Route(route.path, _no_endpoint, methods=[route.method]), route) for route in routes]
+        self._paths = sorted({f"{route.method} {route.path}" for route in routes if route.path.startswith("/v1/")})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        services = self._services
+        exchange = Exchange(
+            scope, receive, send=send, request_id=self._request_id(scope), began=services.clock.monotonic()
+        )
+        try:
+            route = self._find(exchange)
+            exchange.route = route.path
+            if not route.public:
+                exchange.principal = await self._authenticate(exchange)
+            await route.handler(services, exchange)
+        except Fault as fault:
+            await self._answer(exchange, fault)
+        except ClientGoneError:
+            exchange.client_gone = True
+        except asyncio.CancelledError:
+            if not exchange.client_gone:
+                raise
+        except Exception:  # noqa: BLE001 - the supervisor of a request: a bug is logged once and told to nobody
+            _log.exception("request %s failed", exchange.request_id)
+            await self._answer(exchange, ServerFault("The gateway failed.", code="internal_error"))
+        finally:
+            services.telemetry.request_done(exchange, services.clock.monotonic() - exchange.began)
+
+    def _request_id(self, scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                text = value.decode("latin-1")
+                if _REQUEST_ID.fullmatch(text):
+                    return str(text)
+        return self._services.new_request_id()
+
+    def _find(self, exchange: Exchange) -> EdgeRoute:
+        scope = exchange.scope
+        path = scope["path"]
+        if path.startswith(("/responses", "/models")):
+            path = "/v1" + path  # some clients leave the version out of their base URL
+        route = self._exact.get((scope["method"], path))
+        return route or self._find_pattern(exchange, path)
+
+    def _find_pattern(self, exchange: Exchange, path: str) -> EdgeRoute:
+        scope = {"type": "http", "path": path, "method": exchange.scope["method"], "root_path": ""}
+        allowed = []
+        for pattern, route in self._patterns:
+            match, found = pattern.matches(scope)
+            if match is Match.FULL:
+                exchange.path_params = found["path_params"]
+                return route
+            if match is Match.PARTIAL:
+                allowed.append(route.method)
+        if allowed:
+            raise RequestFault(
+                f"Method {exchange.scope['method']} is not allowed here. Allowed: {', '.join(allowed)}.",
+                status=405,
+                code="method_not_allowed",
+            )
+        raise RequestFault(
+            f"Unknown endpoint '{exchange.scope['method']} {exchange.scope['path'][:200]}'. This gateway serves: "
+            f"{', '.join(self._paths)}.",
+            status=404,
+            code="unknown_endpoint",
+        )
+
+    async def _authenticate(self, exchange: Exchange) -> Principal:
+        scheme, _, token = exchange.header(b"authorization").partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        client = exchange.scope.get("client")
+        return await self._services.keys.authenticate(
+            token or exchange.header(b"x-api-key"), client_address=client[0] if client else ""
+        )
+
+    async def _answer(self, exchange: Exchange, fault: Fault) -> None:
+        if fault.detail:
+            _log.warning("request %s: %s (%s)", exchange.request_id, fault.message, fault.detail)
+        exchange.error = fault.code or fault.type
+        if not exchange.status:
+            await send_fault(exchange, fault)
+
+
+async def _no_endpoint() -> None:
+    """Starlette's routes need an endpoint; ours only match."""

@@ -1,0 +1,101 @@
+"""The few ASGI types that are used here, and one HTTP exchange as handlers see it."""
+
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from antiphon.access.keys import Principal
+from antiphon.engine.run import Run
+from antiphon.protocol.faults import RequestFault
+
+__all__ = ["Exchange", "Headers", "Message", "Receive", "Scope", "Send", "send_bytes"]
+
+# ASGI's own types: the border where dictionaries come in.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+class Exchange:
+    """One request and the way to answer it. Remembers what the access log wants to know.
+
+    Attributes:
+        principal: who asks; `None` on public routes.
+        path_params: from the route's pattern.
+        status: of the answer, 0 until it was sent.
+        run: the run that a handler started.
+        error: code of the fault that was answered.
+        client_gone: the client left before its answer was complete.
+    """
+
+    __slots__ = (
+        "began",
+        "client_gone",
+        "error",
+        "headers",
+        "path_params",
+        "principal",
+        "receive",
+        "request_id",
+        "route",
+        "run",
+        "scope",
+        "send",
+        "status",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, *, send: Send, request_id: str, began: float) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.request_id = request_id
+        self.began = began
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.path_params: Mapping[str, str] = {}
+        self.principal: Principal | None = None
+        self.route = ""
+        self.status = 0
+        self.run: Run | None = None
+        self.error = ""
+        self.client_gone = False
+
+    def header(self, name: bytes) -> str:
+        """A request header, empty when absent."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def query(self) -> dict[str, list[str]]:
+        """The query string's parameters."""
+        return urllib.parse.parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    @property
+    def known(self) -> Principal:
+        """The principal, on a route that has one."""
+        if self.principal is None:
+            raise RequestFault("This endpoint needs an API key.", status=401, code="missing_api_key")
+        return self.principal
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send status and headers."""
+        self.status = status
+        headers.append((b"x-request-id", self.request_id.encode("latin-1")))
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def body(self, body: bytes, *, more: bool = False) -> None:
+        """Send a piece of the body."""
+        await self.send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def send_bytes(
+    exchange: Exchange,
+    status: int,
+    *,
+    body: bytes,
+    headers: Headers | None = None,
+    content_type: bytes = b"application/json",
+) -> None:
+    """A whole answer."""
+    fields = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *(headers or ())]
+    await exchange.start(status, fields)
+    await exchange.body(body)

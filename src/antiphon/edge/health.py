@@ -1,0 +1,31 @@
+"""Liveness, readiness and metrics."""
+
+import msgspec
+
+from antiphon import __version__
+from antiphon.edge.app import Services
+from antiphon.edge.asgi import Exchange, send_bytes
+
+__all__ = ["healthz", "metrics", "readyz"]
+
+
+async def healthz(services: Services, exchange: Exchange) -> None:
+    """`GET /healthz`: the process answers."""
+    del services
+    await send_bytes(exchange, 200, body=msgspec.json.encode({"status": "ok", "version": __version__}))
+
+
+async def readyz(services: Services, exchange: Exchange) -> None:
+    """`GET /readyz`: 200 when requests can be served, else 503 naming what is missing."""
+    checks = await services.ready()
+    if services.engine.draining:
+        checks["server"] = "shutting down"
+    ready = all(state == "ok" for state in checks.values())
+    body = {"status": "ready" if ready else "not ready", "checks": checks}
+    await send_bytes(exchange, 200 if ready else 503, body=msgspec.json.encode(body))
+
+
+async def metrics(services: Services, exchange: Exchange) -> None:
+    """`GET /metrics`, for Prometheus."""
+    body, content_type = services.telemetry.render(live_runs=services.engine.live_runs)
+    await send_bytes(exchange, 200, body=body, content_type=content_type)

@@ -1,0 +1,21 @@
+"""The whole public surface on one screen. Every route needs a key unless it says `public`."""
+
+from antiphon.edge import docs, health, models, responses
+from antiphon.edge.app import EdgeRoute
+
+__all__ = ["ROUTES"]
+
+ROUTES = (
+    EdgeRoute("POST", "/v1/responses", responses.create),
+    EdgeRoute("GET", "/v1/responses/{response_id}", responses.retrieve),
+    EdgeRoute("DELETE", "/v1/responses/{response_id}", responses.delete),
+    EdgeRoute("GET", "/v1/responses/{response_id}/input_items", responses.input_items),
+    EdgeRoute("GET", "/v1/models", models.list_models),
+    EdgeRoute("GET", "/v1/models/{model_id:path}", models.retrieve_model),
+    EdgeRoute("GET", "/v1/antiphon/runs/{response_id}", responses.run_record),
+    EdgeRoute("GET", "/metrics", health.metrics),
+    EdgeRoute("GET", "/healthz", health.healthz, public=True),
+    EdgeRoute("GET", "/readyz", health.readyz, public=True),
+    EdgeRoute("GET", "/docs", docs.page, public=True),
+    EdgeRoute("GET", "/openapi.json", docs.openapi, public=True),
+)

@@ -1,0 +1,138 @@
+"""The HTTP server: uvicorn, with limits on request heads, errors in our shape, and a shutdown that drains.
+
+The only server-specific code. Without it (on another ASGI server) everything but these limits is the same.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from antiphon.edge.problems import error_body
+from antiphon.protocol.faults import RequestFault
+
+__all__ = ["GatewayServer", "server_config"]
+
+_MAX_HEAD_BYTES = 64 * 1024
+_HEAD_TIMEOUT_S = 30.0
+
+
+class HeadLimitProtocol(HttpToolsProtocol):
+    """Closes connections whose request head is larger than 64 KiB or does not arrive within 30 s."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._in_head = True
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Start the clock for the first head."""
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head:
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self.transport.close()
+            elif self._head_timer is None and not self.transport.is_closing():
+                self._start_head_timer()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; one that came with its body in the same read may not be larger than the cap either."""
+        self._in_head = False
+        self._stop_head_timer()
+        if sum(len(name) + len(value) for name, value in self.headers) > _MAX_HEAD_BYTES:
+            self.transport.close()
+            return
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next bytes belong to the next request's head."""
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP gets the same error shape as everything else."""
+        body = error_body(RequestFault(msg, code="invalid_http"))
+        self.transport.write(
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (STATUS_LINE[400], len(body), body)
+        )
+        self.transport.close()
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self.transport.close)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class GatewayServer(uvicorn.Server):
+    """Stops in order: no new connections, running answers end or are ended, then the process exits with 0.
+
+    Args:
+        drain: awaited when the server stops; returns once no run is left to wait for.
+        started: called when the server listens, with its address.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]], started: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._tell_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1] if self.servers else self.config.port
+            host = self.config.host
+            self._tell_started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain while uvicorn waits for its connections."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_awaited(self._drain))
+            await super().shutdown(sockets)
+
+
+async def _awaited(action: Callable[[], Awaitable[None]]) -> None:
+    await action()
+
+
+def server_config(app: Any, *, host: str, port: int, drain_s: float, proxies: tuple[str, ...]) -> uvicorn.Config:
+    """How uvicorn is run here."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="auto",
+        http=HeadLimitProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(drain_s) + 10,
+        backlog=2048,
+    )

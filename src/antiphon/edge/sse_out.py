@@ -1,0 +1,132 @@
+"""A run's events on their way to the client: status at the right moment, whole events, heartbeats, backpressure.
+
+Nothing is queued here: a write waits until the server's transport takes it, and so the upstream is read no faster than
+the client reads. What is held per client is the transport's buffer and one write.
+"""
+
+import asyncio
+import urllib.parse
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from antiphon.dialects.responses.encode import DONE, HEARTBEAT, encode_event
+from antiphon.edge.asgi import Exchange, Headers
+from antiphon.protocol.events import Event
+from antiphon.protocol.request import Notice
+from antiphon.protocol.target import Target
+
+__all__ = ["JsonSink", "StreamSettings", "StreamSink", "notice_headers"]
+
+_IGNORED_HEADER_BYTES = 1024
+
+
+class StreamSettings(Struct, frozen=True):
+    """Seconds. `stall_s`: a client that takes nothing for so long is gone."""
+
+    heartbeat_s: float = 15.0
+    early_status_s: float = 15.0
+    stall_s: float = 60.0
+
+
+def notice_headers(notices: Sequence[Notice], target: Target | None) -> Headers:
+    """What the answer's headers tell: who answered, and what was ignored."""
+    headers: Headers = []
+    if target is not None:
+        headers.append((b"x-actual-model", _safe(f"{target.provider}/{target.model}").encode()))
+    ignored = ",".join(dict.fromkeys(_safe(notice.where) for notice in notices if notice.kind == "dropped"))
+    if ignored:
+        headers.append((b"x-antiphon-ignored", ignored[:_IGNORED_HEADER_BYTES].encode()))
+    return headers
+
+
+def _safe(text: str) -> str:
+    return urllib.parse.quote(text[:256], safe="[]/:@")
+
+
+class JsonSink:
+    """For an answer in one piece: the events are only counted on to build it."""
+
+    status_sent = False
+
+    def __init__(self) -> None:
+        self.headers: Headers = []
+
+    def prepare(self, notices: Sequence[Notice], target: Target) -> None:
+        """Remember the headers."""
+        self.headers = notice_headers(notices, target)
+
+    def hold(self, events: Sequence[Event]) -> None:
+        """Nobody reads them."""
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Nobody reads them."""
+
+
+class StreamSink:
+    """Server-sent events. Use as a context around the run; leaving it ends the stream with its marker.
+
+    A small task of its own beats the heart, sends the status early when the upstream thinks for long, and cancels the
+    run when the client is gone or takes nothing any more.
+    """
+
+    def __init__(self, exchange: Exchange, settings: StreamSettings) -> None:
+        self._exchange = exchange
+        self._settings = settings
+        self._headers: Headers = []
+        self._held = b""
+        self._lock = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._last_write = self._loop.time()
+        self._writing_since: float | None = None
+        self.status_sent = False
+
+    def prepare(self, notices: Sequence[Notice], target: Target) -> None:
+        """Remember what the headers will tell."""
+        self._headers = notice_headers(notices, target)
+
+    def hold(self, events: Sequence[Event]) -> None:
+        """Keep events until the status is sent."""
+        self._held += b"".join(map(encode_event, events))
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Send events in one write; waits while the client reads slowly."""
+        await self._send(b"".join(map(encode_event, events)))
+
+    async def finish(self) -> None:
+        """The end marker."""
+        async with self._lock:
+            await self._exchange.body(DONE)
+
+    async def tick(self) -> bool:
+        """Called about every second: heartbeat, early status. False when the client takes nothing any more."""
+        now = self._loop.time()
+        if self._writing_since is not None:
+            return now - self._writing_since < self._settings.stall_s
+        quiet_s = now - self._last_write
+        if not self.status_sent:
+            if quiet_s >= self._settings.early_status_s:
+                await self._send(b"")
+        elif quiet_s >= self._settings.heartbeat_s:
+            await self._send(HEARTBEAT)
+        return True
+
+    async def _send(self, data: bytes) -> None:
+        async with self._lock:
+            self._writing_since = self._loop.time()
+            if not self.status_sent:
+                self.status_sent = True
+                data = self._held + data
+                self._held = b""
+                await self._exchange.start(
+                    200,
+                    [
+                        (b"content-type", b"text/event-stream; charset=utf-8"),
+                        (b"cache-control", b"no-cache"),
+                        (b"x-accel-buffering", b"no"),
+                        *self._headers,
+                    ],
+                )
+            await self._exchange.body(data, more=True)
+            self._last_write = self._loop.time()
+            self._writing_since = None

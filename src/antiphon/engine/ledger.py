@@ -1,0 +1,74 @@
+"""What is written about a run when it has ended: the turn that can be continued, and the row that is counted."""
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from antiphon.engine.history import History, stored_input
+from antiphon.engine.record import Record, encode_record
+from antiphon.protocol.ids import ResponseId
+from antiphon.protocol.records import KeyId, RunRow, Turn
+from antiphon.protocol.request import Request
+from antiphon.protocol.response import Response
+from antiphon.protocol.target import Target
+
+__all__ = ["Ended", "run_row", "turn_row"]
+
+_encoder = msgspec.json.Encoder()
+_NO_INSTRUCTIONS = Raw(b"null")
+_NO_TOOLS = Raw(b"[]")
+
+
+class Ended(Struct, frozen=True):
+    """A run that has ended. `response` is `None` when it failed before it had one; `target` before it was routed."""
+
+    id: ResponseId
+    request: Request
+    target: Target | None
+    response: Response | None
+    created_at: int
+    duration_ms: int
+
+
+def turn_row(ended: Ended, response: Response, *, history: History, retention_s: int | None) -> Turn:
+    """The stored response with its own input."""
+    target = ended.target
+    kept = structs.replace(response, instructions=_NO_INSTRUCTIONS, tools=_NO_TOOLS)
+    return Turn(
+        id=ended.id,
+        previous_id=ended.request.previous_response_id,
+        created_at=ended.created_at,
+        expires_at=None if retention_s is None else ended.created_at + retention_s,
+        status=response.status,
+        model=response.model,
+        provider=target.provider if target else "",
+        upstream_model=target.model if target else "",
+        response=_encoder.encode(kept),
+        echo=b'{"instructions":%b,"tools":%b}' % (bytes(response.instructions), bytes(response.tools)),
+        input=stored_input(history.own, ended.id),
+    )
+
+
+def run_row(ended: Ended, record: Record) -> RunRow:
+    """The run with its usage and its record."""
+    target = ended.target
+    usage = ended.response.usage if ended.response else None
+    record.timing.finished = ended.duration_ms
+    record.usage_estimated = bool(usage and usage.estimated is True)
+    return RunRow(
+        id=ended.id,
+        key_id=KeyId(record.caller.key_id),
+        created_at=ended.created_at,
+        duration_ms=ended.duration_ms,
+        model=ended.request.model,
+        provider=target.provider if target else "",
+        upstream_model=target.model if target else "",
+        status=record.status,
+        error_code=record.error,
+        input_tokens=usage.input_tokens if usage else None,
+        cached_tokens=usage.input_tokens_details.cached_tokens if usage else None,
+        cache_write_tokens=usage.input_tokens_details.cache_write_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else None,
+        estimated=record.usage_estimated,
+        record=encode_record(record),
+    )

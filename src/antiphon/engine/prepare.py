@@ -1,0 +1,91 @@
+"""Everything before the first byte goes upstream: history, route, media, and the encoded request."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct, structs
+
+from antiphon.engine.attempts import Call, upstream_request
+from antiphon.engine.history import History, load_history
+from antiphon.engine.ports import Client, Clock, Media, Router, Store
+from antiphon.engine.record import Record
+from antiphon.protocol.ids import Ids
+from antiphon.protocol.records import Tenant
+from antiphon.protocol.request import Request
+from antiphon.providers.base import Codec
+
+__all__ = ["Parts", "Plan", "RunLimits", "prepare"]
+
+
+class RunLimits(Struct, frozen=True):
+    """`run_s`: the longest a run may take. `retention_s`: how long a stored response lives, `None` for ever."""
+
+    run_s: float = 1800.0
+    retention_s: int | None = 30 * 86400
+
+
+class Parts(Struct, frozen=True):
+    """Everything a run works with, wired in `app`."""
+
+    store: Store
+    router: Router
+    client: Client
+    media: Media
+    codecs: Mapping[str, Codec]
+    clock: Clock
+    ids: Ids
+    limits: RunLimits
+
+
+class Plan(Struct, frozen=True):
+    """What will be sent where, and the history it was made from."""
+
+    call: Call
+    history: History
+
+
+async def prepare(
+    request: Request, tenant: Tenant, *, parts: Parts, record: Record, clock_ms: Callable[[], int]
+) -> Plan:
+    """Resolve, route and encode. Notes its milestones and notices in the record.
+
+    Raises:
+        RequestFault: something named does not exist, does not add up, or cannot be said to this upstream.
+        StoreFault: the request needs state and the store cannot answer.
+    """
+    history = await load_history(request, tenant, store=parts.store)
+    record.timing.history = clock_ms()
+    if history.ancestors and parts.limits.retention_s is not None:
+        expires_at = parts.clock.now() + parts.limits.retention_s
+        await parts.store.refresh(tenant, history.ancestors, expires_at)
+    targets = tuple(parts.router.targets(request.model))
+    record.route(targets)
+    target = targets[0]
+    record.timing.routed = clock_ms()
+    codec = parts.codecs[target.protocol]
+    full = _for_upstream(request, tenant, history=history)
+    urls = codec.media_urls(full, target)
+    media = await parts.media.inline(urls) if urls else {}
+    encoded = codec.encode(full, target, media=media)
+    record.notices += [*request.notices, *encoded.notices]
+    record.timing.encoded = clock_ms()
+    return Plan(Call(full, target, codec, upstream_request(encoded, target)), history)
+
+
+def _for_upstream(request: Request, tenant: Tenant, *, history: History) -> Request:
+    """The whole conversation, with the client's identifiers hashed: an upstream account is shared by tenants."""
+    full = structs.replace(request, input=history.items)
+    if request.prompt_cache_key or request.safety_identifier or request.user:
+        full = structs.replace(
+            full,
+            prompt_cache_key=_hashed(request.prompt_cache_key, tenant),
+            safety_identifier=_hashed(request.safety_identifier, tenant),
+            user=_hashed(request.user, tenant),
+        )
+    return full
+
+
+def _hashed(value: str | None, tenant: Tenant) -> str | None:
+    if value is None:
+        return None
+    return hashlib.sha256(f"{tenant.id}\0{value}".encode(errors="replace")).hexdigest()[:32]
