@@ -1,1 +1,1 @@
-"""The small model that comes with Antiphon: fetched once, run in a supervised child process."""
+"""The small model that comes with Antiphon: fetched once, verified, and run in a child process that is supervised."""
