@@ -1,0 +1,159 @@
+"""The whole gateway on a real socket, in a thread of the test process: real server, real store, real sockets.
+
+with ThreadedUpstream(stream(*text_chunks("Hello"))) as up, Gateway(up.url, tmp_path) as gateway:
+    gateway.openai().responses.create(model="test/m", input="Hi")
+"""
+
+import http.client
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import openai
+import yaml
+
+from antiphon.access.keys import generate
+from antiphon.app import Application
+from antiphon.config.load import load
+from antiphon.edge.server import GatewayServer, server_config
+from antiphon.protocol.records import KeyId, KeyRecord, Tenant
+from antiphon.store.keys import open_keys
+from antiphon.store.migrate import migrate
+
+__all__ = ["Answer", "Gateway", "add_key"]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+def add_key(database_url: str, *, name: str = "test", tenant: str = "default", **fields: Any) -> str:
+    """Make a key directly in the store."""
+    text, digest, prefix = generate()
+    migrate(database_url)
+    with open_keys(database_url) as keys:
+        keys.add_key(
+            KeyRecord(
+                id=KeyId("key_" + digest.hex()[:24]),
+                tenant=Tenant(tenant),
+                name=name,
+                prefix=prefix,
+                digest=digest,
+                created_at=1,
+                **fields,
+            )
+        )
+    return text
+
+
+class Gateway:
+    """A running gateway with one provider `test` at `upstream`, any model name, and a key.
+
+    `config` is merged over the settings that this makes, section by section.
+    """
+
+    def __init__(self, upstream: str | None, data_dir: Path, *, config: Mapping[str, Any] | None = None) -> None:
+        document: dict[str, Any] = {"local": False, "server": {"port": 0, "access_log": False}, "providers": {}}
+        if upstream is not None:
+            document["providers"] = {"test": {"base_url": upstream, "protocol": "chat", "api_key": "sk-upstream"}}
+        for section, value in (config or {}).items():
+            merged = isinstance(value, Mapping) and isinstance(document.get(section), dict)
+            document[section] = {**document[section], **value} if merged else value
+        file = data_dir / "antiphon.yaml"
+        file.write_text(yaml.safe_dump(document))
+        self.settings = load(file, {"ANTIPHON_DATA_DIR": str(data_dir)})
+        self.key = add_key(self.settings.database_url)
+        self.app = Application(self.settings)
+        self._listening = threading.Event()
+        self.url = ""
+        server = self.settings.server
+        self._server = GatewayServer(
+            server_config(self.app, host="127.0.0.1", port=server.port, drain_s=server.drain_s, proxies=()),
+            drain=self.app.drain,
+            started=self._started,
+        )
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._listening.wait(30), "the gateway did not start"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Shut down as SIGTERM does, and wait until it is done."""
+        self._server.should_exit = True
+        self._thread.join(60)
+        assert not self._thread.is_alive(), "the gateway did not stop"
+
+    def begin_stop(self) -> None:
+        """Shut down as SIGTERM does, without waiting."""
+        self._server.should_exit = True
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
+
+    def openai(self, **options: Any) -> openai.OpenAI:
+        """The official client, in strict mode: what does not fit its types is an error."""
+        options = {"max_retries": 0, "api_key": self.key, "_strict_response_validation": True, **options}
+        return openai.OpenAI(base_url=self.url + "/v1", **options)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = "",
+    ) -> Answer:
+        """One plain HTTP exchange. `key=None` sends none."""
+        raw = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        fields = {"content-type": "application/json"} if raw is not None else {}
+        if key is not None:
+            fields["authorization"] = f"Bearer {key or self.key}"
+        connection = http.client.HTTPConnection(*self.address, timeout=60)
+        try:
+            connection.request(method, path, raw, {**fields, **(headers or {})})
+            answer = connection.getresponse()
+            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def create(self, *, key: str | None = "", **body: object) -> Answer:
+        """`POST /v1/responses`."""
+        return self.request("POST", "/v1/responses", body={"model": "test/m", **body}, key=key)
+
+    def stream(self, **body: object) -> bytes:
+        """A whole stream as bytes."""
+        answer = self.create(stream=True, **body)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    def sql(self, statement: str) -> Sequence[Any]:
+        """Rows of the gateway's own SQLite database."""
+        import sqlite3  # noqa: PLC0415 - only tests look inside
+
+        with sqlite3.connect(self.settings.data_path / "antiphon.db") as connection:
+            return connection.execute(statement).fetchall()
+
+    def _started(self, url: str) -> None:
+        self.url = url
+        self._listening.set()
