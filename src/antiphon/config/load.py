@@ -1,0 +1,134 @@
+"""The way from a file and an environment to `Settings`. The only place that reads either, once, at the start."""
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+import platformdirs
+from dotenv import dotenv_values
+from msgspec import inspect, structs
+
+from antiphon.config.nodes import parse
+from antiphon.config.origin import Origin
+from antiphon.config.problems import ConfigError, KeyPath, Problem
+from antiphon.config.reader import Reader, unwrap
+from antiphon.config.scalars import Unacceptable, value_of
+from antiphon.config.settings import Document, Settings
+
+__all__ = ["DEFAULT_FILE", "OVERRIDES", "load"]
+
+#: Read from the working directory when no other file is named.
+DEFAULT_FILE = "antiphon.yaml"
+
+#: Environment variables that win over the file, and the settings they stand for.
+OVERRIDES: Mapping[str, KeyPath] = {
+    "ANTIPHON_DATA_DIR": ("data_dir",),
+    "ANTIPHON_HOST": ("server", "host"),
+    "ANTIPHON_PORT": ("server", "port"),
+    "ANTIPHON_DATABASE_URL": ("store", "url"),
+    "ANTIPHON_LOCAL": ("local", "enabled"),
+    "ANTIPHON_LOCAL_MODEL": ("local", "model"),
+}
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Settings from a file, `.env` files and the environment, checked.
+
+    The file is `path`, else ANTIPHON_CONFIG, else `antiphon.yaml` in the working directory if there is one. Variables
+    come from the environment, then from `.env` beside the file, then from `.env` in the working directory. Relative
+    paths in the file start at its folder, those in the environment at the working directory.
+
+    Raises:
+        ConfigError: with everything that is wrong, where it is, and what would be accepted.
+    """
+    here = _dotenv(Path())
+    file = _find(path, {**here, **environ})
+    beside = _dotenv(file.parent) if file is not None else {}
+    environ = {**here, **beside, **environ}
+    reader = Reader(str(file or ""), environ, base=file.parent if file is not None else Path())
+    document = _read(file, reader)
+    values, problems = _overrides(environ)
+    problems = [*reader.problems, *problems]
+    if problems or not isinstance(document, Document):
+        raise ConfigError(sorted(problems, key=_line))
+    document = _apply(document, values)
+    if document.data_dir is None:
+        document = structs.replace(document, data_dir=Path(platformdirs.user_data_dir("antiphon", appauthor=False)))
+    origin = Origin(str(file or ""), reader.lines, environ=environ)
+    return Settings(**{name: getattr(document, name) for name in Document.__struct_fields__}, origin=origin)
+
+
+def _line(problem: Problem) -> int:
+    line = problem.place.rpartition(":")[2]
+    return int(line) if line.isdecimal() else 0
+
+
+def _dotenv(folder: Path) -> dict[str, str]:
+    file = folder / ".env"
+    if not file.is_file():
+        return {}
+    values = dotenv_values(stream=StringIO(_text(file)), interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError([Problem(str(file), (), f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(str(file), (), "not UTF-8 text")]) from error
+
+
+def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if path is not None:
+        return path
+    named = environ.get("ANTIPHON_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    default = Path(DEFAULT_FILE)
+    return default if default.is_file() else None
+
+
+def _read(file: Path | None, reader: Reader) -> object:
+    if file is None:
+        return Document()
+    root, problems = parse(_text(file), str(file))
+    reader.problems.extend(problems)
+    return Document() if root is None else reader.read(root, inspect.type_info(Document), ())
+
+
+def _overrides(environ: Mapping[str, str]) -> tuple[dict[KeyPath, object], list[Problem]]:
+    """The values that the environment sets. An empty variable counts as not set."""
+    values: dict[KeyPath, object] = {}
+    problems: list[Problem] = []
+    for name, path in OVERRIDES.items():
+        text = environ.get(name)
+        if not text:
+            continue
+        spec = unwrap(_type_at(path))
+        try:
+            values[path] = value_of(spec.kind, text, tag="", check=spec.check, base=Path())
+        except Unacceptable as error:
+            found = "" if name == "ANTIPHON_DATABASE_URL" else f", got `{text[:60]}`"  # it may hold a password
+            problems.append(Problem(name, (), f"expected {error}{found}"))
+    return values, problems
+
+
+def _type_at(path: KeyPath) -> inspect.Type:
+    kind: inspect.Type = inspect.type_info(Document)
+    for step in path:
+        struct = unwrap(kind).kind
+        assert isinstance(struct, inspect.StructType)  # noqa: S101 - `OVERRIDES` is a constant
+        kind = next(field.type for field in struct.fields if field.name == step)
+    return kind
+
+
+def _apply(document: Document, values: Mapping[KeyPath, object]) -> Document:
+    for (section, *rest), value in values.items():
+        if rest:
+            part = structs.replace(getattr(document, str(section)), **{str(rest[0]): value})
+            document = structs.replace(document, **{str(section): part})
+        else:
+            document = structs.replace(document, **{str(section): value})
+    return document

@@ -1,0 +1,265 @@
+"""Every setting there is, with its default, its bounds and its meaning. The descriptions also go to the JSON Schema.
+
+Plain frozen values: `load` fills them, `app` hands them out. Sizes are in MiB, times in seconds.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Raw, Struct, field
+
+from antiphon.config.origin import Origin
+from antiphon.config.secret import Secret
+
+__all__ = [
+    "Document",
+    "FetchSettings",
+    "LimitSettings",
+    "LocalSettings",
+    "ModelSettings",
+    "ProviderSettings",
+    "ServerSettings",
+    "Settings",
+    "StoreSettings",
+]
+
+# `extra` is read by `reader`: `check` names a format of `checks`, `short` the field that a plain value stands for.
+_Network = Annotated[str, Meta(extra={"check": "network"})]
+_HostOrNetwork = Annotated[str, Meta(extra={"check": "host_or_network"})]
+_WebOrigin = Annotated[str, Meta(extra={"check": "web_origin"})]
+_ModelPattern = Annotated[str, Meta(extra={"check": "model_pattern"})]
+_ProviderName = Annotated[str, Meta(extra={"check": "provider_name"})]
+_HeaderName = Annotated[str, Meta(extra={"check": "header_name"})]
+_HeaderValue = Annotated[Secret, Meta(extra={"check": "header_value"})]
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+_BodyField = Annotated[str, Meta(extra={"check": "body_field"})]
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How clients reach the gateway."""
+
+    host: Annotated[str, Meta(min_length=1, description="Address to listen on. 0.0.0.0 is every IPv4 address.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on. 0 takes any free port.")] = 8000
+    cors_origins: Annotated[
+        tuple[_WebOrigin, ...],
+        Meta(description="Web pages that may call from a browser, as `https://host`. `*` is every page."),
+    ] = ()
+    max_body_mib: Annotated[int, Meta(ge=1, le=1024, description="Largest request body, in MiB.")] = 32
+    max_memory_bodies_mib: Annotated[
+        int, Meta(ge=1, le=1_048_576, description="All request bodies in memory together, in MiB; beyond it: 503.")
+    ] = 512
+    heartbeat_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds of silence after which a stream sends a comment.")
+    ] = 15.0
+    early_status_s: Annotated[
+        float,
+        Meta(gt=0, le=3600, description="Seconds after which a stream sends its status before there is any output."),
+    ] = 15.0
+    send_stall_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds a client may take nothing before it counts as gone.")
+    ] = 60.0
+    drain_s: Annotated[
+        float, Meta(ge=0, le=3600, description="Seconds that running streams get to end when the server stops.")
+    ] = 25.0
+    forwarded_allow_ips: Annotated[
+        tuple[_Network, ...],
+        Meta(description="Proxies in front whose X-Forwarded-For is believed: addresses or networks. `*` is everyone."),
+    ] = ()
+    access_log: Annotated[bool, Meta(description="Log one line for every request.")] = True
+    docs: Annotated[bool, Meta(description="Serve the API description and its page.")] = True
+
+
+class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where responses and usage are kept."""
+
+    url: Annotated[
+        Secret | None,
+        Meta(
+            description="`sqlite:///path` or `postgresql://user:password@host/name`. Default: a file in `data_dir`.",
+            extra={"check": "database_url"},
+        ),
+    ] = None
+    retention_days: Annotated[
+        int, Meta(ge=0, le=36_500, description="Days that stored responses are kept. 0 keeps them for ever.")
+    ] = 30
+    synchronous: Annotated[
+        Literal["NORMAL", "FULL"],
+        Meta(description="SQLite only. NORMAL survives a crash of the process, FULL also one of the machine."),
+    ] = "NORMAL"
+    first_line: Annotated[
+        bool, Meta(description="Keep the first line of the input in the run record, to recognise runs by.")
+    ] = False
+
+
+class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long things may take. Providers can have limits of their own for the last two."""
+
+    run_s: Annotated[float, Meta(gt=0, le=86_400, description="Seconds for a whole response.")] = 1800.0
+    connect_s: Annotated[float, Meta(gt=0, le=300, description="Seconds to connect to a provider.")] = 5.0
+    first_byte_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Seconds until a provider's streamed answer must begin.")
+    ] = 120.0
+    idle_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Seconds of silence after which a provider's stream is given up.")
+    ] = 300.0
+
+
+class LocalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The small model that comes with Antiphon. `local: on` is short for `local: {enabled: on}`."""
+
+    enabled: Annotated[bool, Meta(description="Run it.")] = False
+    model: Annotated[
+        Path | None,
+        Meta(description="A GGUF file to run instead of the one that comes along.", extra={"check": "file"}),
+    ] = None
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(description="Threads to compute with. Default: one for each core."),
+    ] = None
+    context: Annotated[
+        Annotated[int, Meta(ge=256, le=1_048_576)] | None,
+        Meta(description="Tokens of context for each slot. Default: the model's."),
+    ] = None
+    slots: Annotated[int, Meta(ge=1, le=256, description="Answers generated at the same time.")] = 2
+
+
+class FetchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How URLs that clients name in their input are fetched."""
+
+    enabled: Annotated[bool, Meta(description="Fetch them at all. Otherwise they are refused with 400.")] = True
+    max_mib: Annotated[int, Meta(ge=1, le=1024, description="Largest file, in MiB.")] = 20
+    timeout_s: Annotated[float, Meta(gt=0, le=600, description="Seconds for one file.")] = 15.0
+    allow: Annotated[
+        tuple[_HostOrNetwork, ...],
+        Meta(description="Hosts or networks that may be fetched from although their addresses are private."),
+    ] = ()
+
+
+class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One upstream. For a provider that Antiphon knows, everything has a default."""
+
+    protocol: Annotated[
+        str | None, Meta(description="The dialect it speaks: `chat` (Chat Completions) is the only one so far.")
+    ] = None
+    base_url: Annotated[
+        str | None,
+        Meta(
+            description="Its address, up to but without `/chat/completions`. Without any path, `/v1` is added.",
+            extra={"check": "http_url"},
+        ),
+    ] = None
+    api_key: Annotated[
+        Secret | None,
+        Meta(
+            description="Its key. Default: the provider's usual environment variable.", extra={"check": "header_value"}
+        ),
+    ] = None
+    models: Annotated[
+        tuple[_ModelPattern, ...],
+        Meta(description="Models that are reachable by their bare names: names, or patterns with `*`."),
+    ] = ()
+    headers: Annotated[Mapping[_HeaderName, _HeaderValue], Meta(description="Extra request headers.")] = field(
+        default_factory=dict
+    )
+    params: Annotated[
+        Mapping[_BodyField, Raw],
+        Meta(description="Extra top-level fields of the request body. They win over what the client asked for."),
+    ] = field(default_factory=dict)
+    proxy: Annotated[
+        Secret | None, Meta(description="HTTP proxy to reach it through.", extra={"check": "proxy_url"})
+    ] = None
+    ca_file: Annotated[
+        Path | None, Meta(description="File with the certificate authorities to trust.", extra={"check": "file"})
+    ] = None
+    quirks: Annotated[
+        str | None,
+        Meta(
+            description="Known provider whose peculiarities it shares. Default: its own name if known, else `generic`."
+        ),
+    ] = None
+    stream: Annotated[
+        Literal["auto", "always", "never"],
+        Meta(description="Whether to ask it for streams: `auto` does so when the client wants one."),
+    ] = "auto"
+    first_byte_s: Annotated[_Seconds | None, Meta(description="As `limits.first_byte_s`, for this provider.")] = None
+    idle_s: Annotated[_Seconds | None, Meta(description="As `limits.idle_s`, for this provider.")] = None
+    upstream_ids: Annotated[
+        Literal["refuse", "allow"],
+        Meta(description="Whether clients may name objects held at your account there, as by `file_id`."),
+    ] = "refuse"
+    fetches_urls: Annotated[
+        bool | None,
+        Meta(description="Whether image URLs may be left to it. Never for a server in your own network."),
+    ] = None
+
+
+class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model name stands for. A plain string is short for `{target: …}`."""
+
+    target: Annotated[
+        str,
+        Meta(
+            description="`provider/model`, or another name. `*` stands for what the name's `*` matched.",
+            extra={"check": "model_pattern"},
+        ),
+    ]
+
+
+_Provider = Annotated[ProviderSettings, Meta(description="Its settings.")]
+_Model = Annotated[ModelSettings, Meta(extra={"short": "target"})]
+
+
+class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of Antiphon, as they stand in `antiphon.yaml`."""
+
+    server: Annotated[ServerSettings, Meta(description="How clients reach the gateway.")] = field(
+        default_factory=ServerSettings
+    )
+    store: Annotated[StoreSettings, Meta(description="Where responses and usage are kept.")] = field(
+        default_factory=StoreSettings
+    )
+    limits: Annotated[LimitSettings, Meta(description="How long things may take.")] = field(
+        default_factory=LimitSettings
+    )
+    local: Annotated[
+        LocalSettings,
+        Meta(description="The small model that comes along: `on`, `off`, or details.", extra={"short": "enabled"}),
+    ] = field(default_factory=LocalSettings)
+    fetch: Annotated[FetchSettings, Meta(description="How URLs that clients name are fetched.")] = field(
+        default_factory=FetchSettings
+    )
+    providers: Annotated[
+        Mapping[_ProviderName, _Provider] | None,
+        Meta(description="Upstreams by name. Default: every known one whose usual key variable is set."),
+    ] = None
+    models: Annotated[
+        Mapping[_ModelPattern, _Model],
+        Meta(description="Names for models: an alias, or a pattern such as `claude-*: openrouter/anthropic/*`."),
+    ] = field(default_factory=dict)
+    data_dir: Annotated[
+        Path | None,
+        Meta(description="Folder for the database and the local model. Default: the platform's place for such data."),
+    ] = None
+
+
+class Settings(Document, frozen=True, kw_only=True):
+    """The settings in effect, and where they came from.
+
+    Attributes:
+        origin: the file with its lines, for messages, and the environment including `.env`.
+    """
+
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def data_path(self) -> Path:
+        """`data_dir`, which `load` always fills."""
+        return self.data_dir if self.data_dir is not None else Path("data")
+
+    @property
+    def database_url(self) -> str:
+        """`store.url`, or the SQLite file in the data directory."""
+        return self.store.url.value if self.store.url is not None else f"sqlite:///{self.data_path / 'antiphon.db'}"

@@ -1,0 +1,211 @@
+"""What can be reached: the configured providers, resolved against what is known of them, and the names for models.
+
+Everything that can be wrong with them is found here, at the start, so that the router never meets a broken entry.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from msgspec import Struct, field
+
+from antiphon.config.origin import Origin
+from antiphon.config.problems import ConfigError, KeyPath, Problem
+from antiphon.config.secret import Secret
+from antiphon.config.settings import LimitSettings, ProviderSettings, Settings
+from antiphon.config.suggest import did_you_mean
+from antiphon.protocol.target import Credential, Target
+from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.registry import KNOWN, PROTOCOLS, known, quirks
+from antiphon.routing.names import Alias, check_names
+
+__all__ = ["LOCAL_MODEL", "Catalog", "Provider", "build_catalog", "local_provider", "normalise_base_url"]
+
+#: The model that comes with Antiphon.
+LOCAL_MODEL = "smollm2-135m-instruct"
+
+_ENDPOINT = "/chat/completions"
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """One configured upstream.
+
+    Attributes:
+        template: a target for it, with an empty model.
+        models: names and patterns that are reachable without the provider's name; empty when it has no such list.
+        aliases: further bare names, and the models they stand for.
+    """
+
+    name: str
+    template: Target
+    models: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+class Catalog(Struct, frozen=True, kw_only=True):
+    """Providers in the order of the configuration, and the operator's names for models."""
+
+    providers: tuple[Provider, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+
+
+def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Catalog:
+    """All that is reachable. `extra` are providers that no configuration names, such as the local model.
+
+    Without `providers` in the settings, every known provider whose usual key variable is set is on.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    origin, problems = settings.origin, list[Problem]()
+    providers: list[Provider] = []
+    for name, entry in _configured(settings).items():
+        try:
+            providers.append(_provider(name, entry, origin=origin, limits=settings.limits))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    taken = {provider.name for provider in providers}
+    problems += [
+        origin.problem(("providers", more.name), f"the name `{more.name}` is taken by a provider of Antiphon's own")
+        for more in extra
+        if more.name in taken
+    ]
+    everything = (*providers, *extra)
+    aliases = tuple(Alias(name, entry.target) for name, entry in settings.models.items())
+    if not problems:
+        problems += [
+            origin.problem(("models", name), message)
+            for name, message in check_names(
+                aliases, providers={provider.name: provider.models for provider in everything}
+            )
+        ]
+    if problems:
+        raise ConfigError(problems)
+    return Catalog(providers=everything, aliases=aliases)
+
+
+def local_provider(base_url: str, *, secret: Secret | None = None) -> Provider:
+    """The model that comes with Antiphon, as a provider: `local/…`, its bare name, and simply `local`."""
+    template = Target(
+        provider="local",
+        model="",
+        protocol="chat",
+        quirks="llamacpp",
+        base_url=base_url.rstrip("/"),
+        credential=Credential("local", secret) if secret is not None else None,
+    )
+    return Provider(name="local", template=template, models=(LOCAL_MODEL,), aliases={"local": LOCAL_MODEL})
+
+
+def normalise_base_url(url: str, entry: Quirks) -> str:
+    """One form for all the ways to write a base URL: no slash at the end, no endpoint, and a path.
+
+    Without any path it gets the provider's own where the host is the provider's, else `bare_path` (mostly `/v1`).
+    """
+    url = url.strip().rstrip("/").removesuffix(_ENDPOINT).rstrip("/")
+    if urlsplit(url).path:
+        return url
+    if entry.base_url is not None and _host(url) == _host(entry.base_url):
+        return url + urlsplit(entry.base_url).path
+    return url + entry.bare_path
+
+
+def _configured(settings: Settings) -> Mapping[str, ProviderSettings]:
+    if settings.providers is not None:
+        return settings.providers
+    environ = settings.origin.environ
+    return {
+        entry.name: ProviderSettings()
+        for entry in KNOWN
+        if entry.auto and entry.base_url is not None and any(environ.get(name) for name in entry.key_env)
+    }
+
+
+def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: LimitSettings) -> Provider:
+    path: KeyPath = ("providers", name)
+    facts = _facts(name, entry, origin=origin)
+    base_url = normalise_base_url(entry.base_url, facts) if entry.base_url is not None else facts.base_url
+    problems = list(_protocol_problems(entry, origin, path=path))
+    if base_url is None:
+        problems.append(origin.problem(path, _no_address(name)))
+    credential = _credential(name, entry, facts=facts, environ=origin.environ)
+    if credential is None and facts.key_required and _is_own(name, entry, facts=facts):
+        problems.append(origin.problem(path, _no_key(facts.key_env)))
+    if problems or base_url is None:
+        raise ConfigError(problems)
+    template = Target(
+        provider=name,
+        model="",
+        protocol=entry.protocol or facts.protocol,
+        quirks=facts.name,
+        base_url=base_url,
+        credential=credential,
+        headers={header: value.value for header, value in entry.headers.items()},
+        params=entry.params,
+        proxy=entry.proxy.value if entry.proxy is not None else None,
+        ca_file=str(entry.ca_file) if entry.ca_file is not None else None,
+        stream=entry.stream,
+        first_byte_s=entry.first_byte_s or limits.first_byte_s,
+        idle_s=entry.idle_s or limits.idle_s,
+        fetches_urls=_fetches_urls(entry, facts, base_url=base_url),
+        upstream_ids=entry.upstream_ids,
+    )
+    return Provider(name=name, template=template, models=entry.models)
+
+
+def _facts(name: str, entry: ProviderSettings, *, origin: Origin) -> Quirks:
+    if entry.quirks is None:
+        return known(name) or quirks("generic")
+    facts = known(entry.quirks)
+    if facts is None:
+        hint = did_you_mean(entry.quirks, (one.name for one in KNOWN), noun="known ones")
+        message = f"provider `{entry.quirks}` is not known{hint}"
+        raise ConfigError([origin.problem(("providers", name, "quirks"), message)])
+    return facts
+
+
+def _protocol_problems(entry: ProviderSettings, origin: Origin, *, path: KeyPath) -> Iterable[Problem]:
+    if entry.protocol is not None and entry.protocol not in PROTOCOLS:
+        known_ones = ", ".join(f"`{protocol}`" for protocol in PROTOCOLS)
+        message = f"protocol `{entry.protocol}` is not supported, expected one of {known_ones}"
+        yield origin.problem((*path, "protocol"), message)
+
+
+def _is_own(name: str, entry: ProviderSettings, *, facts: Quirks) -> bool:
+    """Whether this is the known provider itself. A key of its must not go to a server that is only like it."""
+    return entry.base_url is None or name == facts.name
+
+
+def _credential(name: str, entry: ProviderSettings, *, facts: Quirks, environ: Mapping[str, str]) -> Credential | None:
+    if entry.api_key is not None:
+        return Credential(name, entry.api_key)
+    if not _is_own(name, entry, facts=facts):
+        return None
+    for variable in facts.key_env:
+        value = environ.get(variable, "").strip()
+        if value:
+            return Credential(variable, Secret(value))
+    return None
+
+
+def _fetches_urls(entry: ProviderSettings, facts: Quirks, *, base_url: str) -> bool:
+    """What the operator says; else what is known, but never for a server that stands elsewhere than the known one."""
+    if entry.fetches_urls is not None:
+        return entry.fetches_urls
+    return facts.fetches_urls and (facts.base_url is None or _host(base_url) == _host(facts.base_url))
+
+
+def _host(url: str) -> str | None:
+    return urlsplit(url).hostname
+
+
+def _no_address(name: str) -> str:
+    if known(name) is not None:
+        return "`base_url` is missing: this provider has no address of its own"
+    hint = did_you_mean(name, (entry.name for entry in KNOWN if entry.base_url is not None), noun="known ones")
+    return f"`base_url` is missing: provider `{name}` is not known{hint}"
+
+
+def _no_key(variables: Sequence[str]) -> str:
+    if len(variables) == 1:
+        return f"environment variable {variables[0]} is not set, and there is no `api_key`"
+    return f"none of the environment variables {', '.join(variables)} is set, and there is no `api_key`"
