@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 import msgspec
+
 from tests.helpers.chat_wire import JSON, chat_json, sse, text_chunks, tool_call_chunks
 
 __all__ = [
@@ -121,9 +122,8 @@ Script = Reply | Sequence[Reply] | Brain
 class Connection(asyncio.Protocol):
     """One accepted connection: parses requests by hand and answers them one after the other."""
 
-    def __init__(self, upstream: "ScriptedUpstream", number: int) -> None:
+    def __init__(self, upstream: "ScriptedUpstream") -> None:
         self._upstream = upstream
-        self.number = number
         self.closed = asyncio.Event()
         self.was_reset = False
         self._buffer = b""
@@ -134,6 +134,7 @@ class Connection(asyncio.Protocol):
     # uvloop's transports are not subclasses of asyncio's, so there is nothing to narrow by.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
+        self.number = self._upstream.register(self)
         self.task = asyncio.get_running_loop().create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
@@ -237,7 +238,7 @@ class ScriptedUpstream:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0, ssl=self._tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         scheme = "http" if self._tls is None else "https"
         self.url = f"{scheme}://{'127.0.0.1' if self._tls is None else 'localhost'}:{self.port}/v1"
@@ -279,9 +280,9 @@ class ScriptedUpstream:
             return self._script(request)
         return next(self._replies, error(500, "the test's script has no more replies"))
 
-    def _accept(self) -> Connection:
-        self.connections.append(Connection(self, len(self.connections)))
-        return self.connections[-1]
+    def register(self, connection: Connection) -> int:
+        self.connections.append(connection)
+        return len(self.connections) - 1
 
 
 class ThreadedUpstream:

@@ -26,6 +26,7 @@ from aiohttp import (
     TCPConnector,
 )
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import StreamWriter
 from aiohttp.payload import Payload
 
@@ -79,7 +80,7 @@ class UpstreamClient:
         self._decoded_cap_bytes = decoded_cap_bytes
         self._session: ClientSession | None = None
         self._authorities: dict[str, ssl.SSLContext] = {}
-        self._seasoned: WeakSet[asyncio.WriteTransport] = WeakSet()
+        self._seasoned: WeakSet[BaseProtocol] = WeakSet()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -155,16 +156,16 @@ class UpstreamClient:
             )
         except (ClientError, OSError) as error:
             body.abort()
-            # No transport: closed after it was taken from the pool, but before a byte was written.
-            pooled = body.transport is None or body.transport in self._seasoned
+            # No protocol: closed after it was taken from the pool, but before a byte was written.
+            pooled = body.protocol is None or body.protocol in self._seasoned
             if pooled and _is_disconnect(error) and self._loop.time() - started < _STALE_WITHIN_S:
                 raise _StaleConnectionError(error) from error
             raise fault_before_head(error, provider=request.provider) from error
         except asyncio.CancelledError:
             body.abort()
             raise
-        if body.transport is not None:
-            self._seasoned.add(body.transport)
+        if body.protocol is not None:
+            self._seasoned.add(body.protocol)
         return response
 
     async def _trusting(self, ca_file: str, provider: str) -> ssl.SSLContext:
@@ -192,7 +193,7 @@ class _StaleConnectionError(Exception):
 class _Body(Payload):
     """The request body, and the connection it was written to.
 
-    aiohttp's own payload for bytes warns above 1 MiB. This one also remembers the transport, because closing a
+    aiohttp's own payload for bytes warns above 1 MiB. This one also remembers the connection, because closing a
     response politely would let a TLS peer go on generating until it answers the closing handshake.
     """
 
@@ -201,7 +202,8 @@ class _Body(Payload):
         self._bytes = body
         self._size = len(body)
         self._autoclose = True
-        self.transport: asyncio.WriteTransport | None = None
+        self.protocol: BaseProtocol | None = None
+        self._transport: asyncio.WriteTransport | None = None
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Part of aiohttp's interface, used by nothing here."""
@@ -210,13 +212,14 @@ class _Body(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Called by aiohttp once the connection is there."""
         if isinstance(writer, StreamWriter):
-            self.transport = writer.transport
+            self.protocol = writer.protocol
+            self._transport = writer.transport
         await writer.write(self._bytes)
 
     def abort(self) -> None:
         """Drop the connection now, whatever state it is in."""
-        if self.transport is not None:
-            self.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
 
 def _is_disconnect(error: Exception) -> bool:
