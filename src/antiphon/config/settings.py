@@ -110,7 +110,7 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class LocalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The small model that comes with Antiphon. `local: on` is short for `local: {enabled: on}`."""
 
-    enabled: Annotated[bool, Meta(description="Run it.")] = False
+    enabled: Annotated[bool, Meta(description="Run it. `local: off` turns it off.")] = True
     model: Annotated[
         Path | None,
         Meta(description="A GGUF file to run instead of the one that comes along.", extra={"check": "file"}),
