@@ -99,8 +99,10 @@ class Assembler:
             self._base,
             status=outcome.status,
             completed_at=outcome.completed_at if outcome.status == "completed" else None,
-            error=_error_body(outcome.fault) if outcome.fault else None,
-            incomplete_details=IncompleteDetails(outcome.reason) if outcome.reason else None,
+            error=_error_body(outcome.fault) if outcome.status == "failed" and outcome.fault else None,
+            incomplete_details=(
+                IncompleteDetails(outcome.reason) if outcome.status == "incomplete" and outcome.reason else None
+            ),
             service_tier=outcome.service_tier or self._base.service_tier,
             output=_in_order(self._done),
             usage=outcome.usage,
@@ -117,7 +119,9 @@ class Assembler:
                 self._open_call(delta)
             case deltas.CallArguments():
                 block = self._blocks.get(delta.key)
-                if type(block) is CallBlock and delta.text:
+                if type(block) is not CallBlock:
+                    return  # nothing was written, so the last block that was stays the one to be cut
+                if delta.text:
                     block.append(delta.text)
             case deltas.Closed():
                 self._close(delta.key)

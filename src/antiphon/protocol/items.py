@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.validation import validation_fault
 
 __all__ = [
     "AudioData",
@@ -203,13 +204,8 @@ class _Peek(Struct, frozen=True):
 
 
 _peek = msgspec.json.Decoder(_Peek)
-_decoders: dict[str, msgspec.json.Decoder[Item]] = {
-    "message": msgspec.json.Decoder(Message),
-    "function_call": msgspec.json.Decoder(FunctionCall),
-    "function_call_output": msgspec.json.Decoder(FunctionCallOutput),
-    "reasoning": msgspec.json.Decoder(Reasoning),
-    "item_reference": msgspec.json.Decoder(ItemReference),
-}
+_types: dict[str, type[Item]] = {str(kind.__struct_config__.tag): kind for kind in Item.__args__}
+_decoders: dict[str, msgspec.json.Decoder[Item]] = {tag: msgspec.json.Decoder(kind) for tag, kind in _types.items()}
 
 #: Traces of hosted tools that ran elsewhere. They explain an answer that stands in the history anyway, so they
 #: are left out, by name; every other unknown type would change what the model is told and is refused.
@@ -230,6 +226,7 @@ def decode_item(raw: bytes, *, path: str) -> Item | None:
     Raises:
         RequestFault: 400, `param` points into the item.
     """
+    kind = ""
     try:
         peek = _peek.decode(raw)
         kind = peek.type or ("message" if peek.role is not None or peek.id is None else "item_reference")
@@ -237,23 +234,11 @@ def decode_item(raw: bytes, *, path: str) -> Item | None:
         if decoder is not None:
             return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise validation_fault(error, prefix=path) from error
+        raise validation_fault(error, prefix=path, expected=_types.get(kind)) from error
     if kind in _DROPPABLE:
         return None
     raise RequestFault(
-        f"Items of type '{kind}' are not supported. Supported: {', '.join(_decoders)}.",
+        f"Items of type '{kind[:80]}' are not supported. Supported: {', '.join(_decoders)}.",
         code="unsupported_parameter",
         param=f"{path}.type",
     )
-
-
-def validation_fault(error: msgspec.ValidationError, *, prefix: str = "") -> RequestFault:
-    """A client-safe 400 from a failed decode: msgspec's path (`$.content[0]`) becomes `param`."""
-    text, _, path = str(error).partition(" - at `$")
-    param = (prefix + path.rstrip("`")).removeprefix(".")
-    if not path and "required field `" in text:
-        missing = text.rsplit("field `", 1)[1].rstrip("`")
-        param = f"{prefix}.{missing}".removeprefix(".")
-    where = f" at '{param}'" if param else ""
-    code = "missing_required_parameter" if "required field" in text else "invalid_value"
-    return RequestFault(f"Invalid request{where}: {text}.".replace("`", "'"), code=code, param=param or None)

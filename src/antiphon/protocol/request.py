@@ -9,6 +9,7 @@ from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.items import InputItem
 
 __all__ = [
+    "NULL",
     "Effort",
     "FunctionTool",
     "Notice",
@@ -23,7 +24,9 @@ __all__ = [
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 NoticeKind = Literal["dropped", "approximated", "emulated", "translated", "repaired"]
 
+#: The default of fields that are kept as JSON. One shared value: it is immutable, and cheaper than a new one each.
 NULL = Raw(b"null")
+_AUTO = Raw(b'"auto"')
 
 
 class Notice(Struct, frozen=True):
@@ -46,7 +49,7 @@ class FunctionTool(Struct, frozen=True, tag="function", tag_field="type"):
 
     name: str
     description: str | None = None
-    parameters: Raw = field(default_factory=lambda: NULL)
+    parameters: Raw = NULL
     strict: bool | None = None
 
 
@@ -62,7 +65,7 @@ class ToolChoice(Struct, frozen=True):
     mode: Literal["none", "auto", "required", "function"] = "auto"
     name: str | None = None
     allowed: frozenset[str] | None = None
-    raw: Raw = field(default_factory=lambda: Raw(b'"auto"'))
+    raw: Raw = _AUTO
 
 
 class TextFormat(Struct, frozen=True):
@@ -70,7 +73,7 @@ class TextFormat(Struct, frozen=True):
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: str = ""
-    schema: Raw = field(default_factory=lambda: NULL)
+    schema: Raw = NULL
     description: str | None = None
     strict: bool | None = None
 
@@ -78,7 +81,7 @@ class TextFormat(Struct, frozen=True):
 class TextConfig(Struct, frozen=True):
     """`text`: the format, and how verbose to be (canonical vocabulary)."""
 
-    format: TextFormat = field(default_factory=TextFormat)
+    format: TextFormat = TextFormat()
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
@@ -106,7 +109,7 @@ class Request(Struct, frozen=True):
     instructions: str | None = None
     previous_response_id: ResponseId | None = None
     tools: tuple[FunctionTool, ...] = ()
-    tool_choice: ToolChoice = field(default_factory=ToolChoice)
+    tool_choice: ToolChoice = ToolChoice()
     parallel_tool_calls: bool | None = None
     max_tool_calls: int | None = None
     max_output_tokens: int | None = None
@@ -120,8 +123,8 @@ class Request(Struct, frozen=True):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     logit_bias: Mapping[str, float] | None = None
-    text: TextConfig = field(default_factory=TextConfig)
-    reasoning: ReasoningConfig = field(default_factory=ReasoningConfig)
+    text: TextConfig = TextConfig()
+    reasoning: ReasoningConfig = ReasoningConfig()
     truncation: Literal["auto", "disabled"] = "disabled"
     service_tier: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -6,8 +6,10 @@ The parts that merely repeat the request are kept encoded (`Raw`): they are writ
 
 from typing import Literal
 
+import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
+from antiphon.protocol.faults import ServerFault
 from antiphon.protocol.usage import Usage
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Response",
     "ResponseStatus",
     "SummaryPart",
+    "decode_response",
 ]
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -106,8 +109,12 @@ class IncompleteDetails(Struct, frozen=True):
     reason: Literal["max_output_tokens", "content_filter"]
 
 
-def _raw(text: bytes) -> Raw:
-    return Raw(text)
+# Immutable, therefore shared by all responses.
+_NULL = Raw(b"null")
+_NO_REASONING = Raw(b'{"effort":null,"summary":null}')
+_PLAIN_TEXT = Raw(b'{"format":{"type":"text"}}')
+_AUTO = Raw(b'"auto"')
+_NO_TOOLS = Raw(b"[]")
 
 
 class Response(Struct, frozen=True, kw_only=True):
@@ -121,22 +128,22 @@ class Response(Struct, frozen=True, kw_only=True):
     completed_at: int | None = None
     error: ErrorBody | None = None
     incomplete_details: IncompleteDetails | None = None
-    instructions: Raw = field(default_factory=lambda: _raw(b"null"))
+    instructions: Raw = _NULL
     max_output_tokens: int | None = None
     max_tool_calls: int | None = None
     output: tuple[OutputItem, ...] = ()
     parallel_tool_calls: bool = True
     previous_response_id: str | None = None
     prompt_cache_key: str | None = None
-    reasoning: Raw = field(default_factory=lambda: _raw(b'{"effort":null,"summary":null}'))
+    reasoning: Raw = _NO_REASONING
     safety_identifier: str | None = None
     service_tier: str = "default"
     store: bool = True
     background: bool = False
     temperature: float = 1.0
-    text: Raw = field(default_factory=lambda: _raw(b'{"format":{"type":"text"}}'))
-    tool_choice: Raw = field(default_factory=lambda: _raw(b'"auto"'))
-    tools: Raw = field(default_factory=lambda: _raw(b"[]"))
+    text: Raw = _PLAIN_TEXT
+    tool_choice: Raw = _AUTO
+    tools: Raw = _NO_TOOLS
     top_logprobs: int = 0
     top_p: float = 1.0
     presence_penalty: float = 0.0
@@ -145,3 +152,22 @@ class Response(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = field(default_factory=dict)
     usage: Usage | None = None
     user: str | UnsetType = UNSET
+
+
+def decode_response(stored: bytes) -> Response:
+    """A resource that was written by us, read back. Keys that are not there (the echo is kept apart) get defaults.
+
+    The parts kept encoded are views into `stored`, which lives as long as the response.
+
+    Raises:
+        ServerFault: these bytes are not such a resource.
+    """
+    try:
+        return _decoder.decode(stored)
+    except msgspec.DecodeError as error:
+        raise ServerFault(
+            "The stored response cannot be read.", code="stored_response_unreadable", detail=str(error)
+        ) from error
+
+
+_decoder = msgspec.json.Decoder(Response)

@@ -5,7 +5,9 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Raw, Struct, field
+from msgspec import Meta, Raw, Struct
+
+from antiphon.protocol.request import NULL
 
 __all__ = ["INCLUDES", "CreateParams", "ReasoningParams", "StrictParams", "TextFormatParams", "TextParams"]
 
@@ -23,15 +25,13 @@ INCLUDES = frozenset(
     }
 )
 
-Count = Annotated[int, Meta(ge=1)]
+# Bounded because larger integers can be read but not written back.
+Count = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
-
-
-def _absent() -> Raw:
-    return Raw(b"null")
 
 
 class TextFormatParams(Struct, frozen=True):
@@ -39,7 +39,7 @@ class TextFormatParams(Struct, frozen=True):
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: Annotated[str, Meta(max_length=64)] | None = None
-    schema: Raw = field(default_factory=_absent)
+    schema: Raw = NULL
     description: str | None = None
     strict: bool | None = None
 
@@ -71,7 +71,7 @@ class CreateParams(Struct, frozen=True, kw_only=True):
     include: list[str] | None = None
     metadata: Metadata | None = None
     tools: list[Raw] | None = None
-    tool_choice: Raw = field(default_factory=_absent)
+    tool_choice: Raw = NULL
     parallel_tool_calls: bool | None = None
     max_tool_calls: Count | None = None
     max_output_tokens: Count | None = None
@@ -83,7 +83,7 @@ class CreateParams(Struct, frozen=True, kw_only=True):
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     stop: str | list[str] | None = None
     logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
     text: TextParams | None = None
@@ -96,18 +96,18 @@ class CreateParams(Struct, frozen=True, kw_only=True):
     background: bool | None = None
     n: int | None = None
     # Known, and refused when set: they would change what the answer means.
-    conversation: Raw = field(default_factory=_absent)
-    prompt: Raw = field(default_factory=_absent)
-    moderation: Raw = field(default_factory=_absent)
+    conversation: Raw = NULL
+    prompt: Raw = NULL
+    moderation: Raw = NULL
     # Known, and ignored by name: hints that change nothing in the answer.
-    stream_options: Raw = field(default_factory=_absent)
-    background_options: Raw = field(default_factory=_absent)
-    client_metadata: Raw = field(default_factory=_absent)
-    context_management: Raw = field(default_factory=_absent)
-    prompt_cache_options: Raw = field(default_factory=_absent)
-    prompt_cache_retention: Raw = field(default_factory=_absent)
-    access_programs: Raw = field(default_factory=_absent)
-    image: Raw = field(default_factory=_absent)
+    stream_options: Raw = NULL
+    background_options: Raw = NULL
+    client_metadata: Raw = NULL
+    context_management: Raw = NULL
+    prompt_cache_options: Raw = NULL
+    prompt_cache_retention: Raw = NULL
+    access_programs: Raw = NULL
+    image: Raw = NULL
 
 
 class StrictParams(CreateParams, frozen=True, kw_only=True, forbid_unknown_fields=True):

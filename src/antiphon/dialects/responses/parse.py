@@ -17,13 +17,14 @@ from antiphon.dialects.responses.tools import parse_tool_choice, parse_tools
 from antiphon.protocol.faults import RequestFault, previous_response_not_found
 from antiphon.protocol.ids import ResponseId, parse_response_id
 from antiphon.protocol.items import InputItem, InputText, Message, decode_item, validation_fault
-from antiphon.protocol.request import Notice, ReasoningConfig, Request, TextConfig, TextFormat
+from antiphon.protocol.request import NULL, Notice, ReasoningConfig, Request, TextConfig, TextFormat
 
 __all__ = ["parse_create"]
 
 _strict = msgspec.json.Decoder(StrictParams)
 _lenient = msgspec.json.Decoder(CreateParams)
 _fields = msgspec.json.Decoder(dict[str, Raw])
+_syntax = msgspec.json.Decoder(Raw)
 _KNOWN = frozenset(CreateParams.__struct_fields__)
 _REFUSED = ("conversation", "prompt", "moderation")
 _IGNORED = (
@@ -43,7 +44,7 @@ _VERBOSITY: dict[str, Literal["low", "medium", "high"]] = {
     "medium": "medium",
     "high": "high",
 }
-_NULL = b"null"
+_UNREADABLE_NUMBER = ("Number out of range", "Integer value out of range")
 
 
 def parse_create(body: bytes) -> Request:
@@ -52,6 +53,13 @@ def parse_create(body: bytes) -> Request:
     Raises:
         RequestFault: 400, with the offending `param`. `invalid_json` when it is not JSON that can be read.
     """
+    try:
+        return _parse(body)
+    except RecursionError as error:
+        raise _invalid_json("nested too deeply") from error
+
+
+def _parse(body: bytes) -> Request:
     params, notices = _decode(body)
     _refuse_unservable(params)
     if params.model is None:
@@ -103,18 +111,17 @@ def _decode(body: bytes) -> tuple[CreateParams, list[Notice]]:
         try:
             return _strict.decode(body), []
         except msgspec.ValidationError as error:
-            if "unknown field" not in str(error):
+            _syntax.decode(body)  # a type error is told only about what is JSON: decoding stopped at it
+            if not str(error).startswith("Object contains unknown field"):
                 raise
         unknown = [name for name in _fields.decode(body) if name not in _KNOWN]
         return _lenient.decode(body), [Notice(name, "dropped", "unknown_field") for name in unknown]
     except msgspec.ValidationError as error:
-        if "out of range" in str(error):
+        if str(error).startswith(_UNREADABLE_NUMBER):
             raise _invalid_json(str(error)) from error
-        raise validation_fault(error) from error
+        raise validation_fault(error, expected=CreateParams) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _invalid_json(str(error)) from error
-    except RecursionError as error:
-        raise _invalid_json("nested too deeply") from error
 
 
 def _invalid_json(reason: str) -> RequestFault:
@@ -136,7 +143,7 @@ def _unsupported(name: str) -> RequestFault:
 def _refuse_unservable(params: CreateParams) -> None:
     """R5b: what would change the meaning of the answer is never ignored."""
     for name in _REFUSED:
-        if bytes(getattr(params, name)) != _NULL:
+        if getattr(params, name) != NULL:
             raise _unsupported(name)
     if params.background:
         raise _unsupported("background")
@@ -145,7 +152,7 @@ def _refuse_unservable(params: CreateParams) -> None:
 
 
 def _ignored(params: CreateParams) -> list[Notice]:
-    notices = [Notice(name, "dropped", "not_supported") for name in _IGNORED if bytes(getattr(params, name)) != _NULL]
+    notices = [Notice(name, "dropped", "not_supported") for name in _IGNORED if getattr(params, name) != NULL]
     if params.truncation == "auto":
         notices.append(Notice("truncation", "dropped", "not_supported"))
     if "reasoning.encrypted_content" in (params.include or ()):
@@ -164,11 +171,12 @@ def _parse_input(value: str | list[Raw] | None) -> tuple[tuple[InputItem, ...], 
     notices: list[Notice] = []
     for index, raw_item in enumerate(value):
         path = f"input[{index}]"
-        item = decode_item(raw_item, path=path)
+        own = bytes(raw_item)  # a Raw is a view, and keeps all of the request's body alive
+        item = decode_item(own, path=path)
         if item is None:
             notices.append(Notice(path, "dropped", "hosted_tool_item"))
         else:
-            items.append(InputItem(item, bytes(raw_item), path))
+            items.append(InputItem(item, own, path))
     return tuple(items), notices
 
 
@@ -201,9 +209,15 @@ def _format(params: TextFormatParams | None) -> TextFormat:
         return TextFormat(params.type)
     if not params.name:
         raise _missing("text.format.name")
-    if bytes(params.schema)[:1] != b"{":
+    if params.schema == NULL:
         raise _missing("text.format.schema")
-    return TextFormat("json_schema", params.name, params.schema, params.description, params.strict)
+    if bytes(params.schema)[:1] != b"{":
+        raise RequestFault(
+            "Invalid type for 'text.format.schema': expected a JSON Schema object.",
+            code="invalid_value",
+            param="text.format.schema",
+        )
+    return TextFormat("json_schema", params.name, params.schema.copy(), params.description, params.strict)
 
 
 def _reasoning(params: ReasoningParams | None) -> ReasoningConfig:

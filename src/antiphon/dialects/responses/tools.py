@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import validation_fault
-from antiphon.protocol.request import FunctionTool, Notice, ToolChoice
+from antiphon.protocol.request import NULL, FunctionTool, Notice, ToolChoice
 
 __all__ = ["parse_tool_choice", "parse_tools"]
 
@@ -19,7 +19,7 @@ class _ToolParams(Struct, frozen=True):
     type: str
     name: str | None = None
     description: str | None = None
-    parameters: Raw = field(default_factory=lambda: Raw(b"null"))
+    parameters: Raw = NULL
     strict: bool | None = None
     function: "_NestedFunction | None" = None
 
@@ -27,7 +27,7 @@ class _ToolParams(Struct, frozen=True):
 class _NestedFunction(Struct, frozen=True):
     name: str
     description: str | None = None
-    parameters: Raw = field(default_factory=lambda: Raw(b"null"))
+    parameters: Raw = NULL
     strict: bool | None = None
 
 
@@ -64,14 +64,14 @@ def parse_tools(raws: Sequence[Raw]) -> tuple[tuple[FunctionTool, ...], list[Not
         try:
             params = _tool.decode(raw)
         except msgspec.ValidationError as error:
-            raise validation_fault(error, prefix=path) from error
+            raise validation_fault(error, prefix=path, expected=_ToolParams) from error
         if params.type == "function":
             tools.append(_function(params, path=path))
         elif params.type.startswith("web_search"):
             notices.append(Notice(f"{path}.{params.type}", "dropped", "not_supported_by_upstream"))
         else:
             raise RequestFault(
-                f"Tools of type '{params.type}' are not supported. Supported: 'function'.",
+                f"Tools of type '{params.type[:80]}' are not supported. Supported: 'function'.",
                 code="unsupported_parameter",
                 param=f"{path}.type",
             )
@@ -93,7 +93,7 @@ def _function(params: _ToolParams, *, path: str) -> FunctionTool:
         )
     strict = source.strict if source.strict is not None else params.strict
     # copy(): a Raw is a view that would keep the whole request body alive as long as the tool.
-    return FunctionTool(source.name, source.description, source.parameters, strict)
+    return FunctionTool(source.name, source.description, source.parameters.copy(), strict)
 
 
 def parse_tool_choice(raw: Raw, tools: Sequence[FunctionTool]) -> ToolChoice:
@@ -101,7 +101,7 @@ def parse_tool_choice(raw: Raw, tools: Sequence[FunctionTool]) -> ToolChoice:
     try:
         choice = _choice.decode(raw)
     except msgspec.ValidationError as error:
-        raise validation_fault(error, prefix="tool_choice") from error
+        raise validation_fault(error, prefix="tool_choice", expected=_ChoiceParams) from error
     if choice is None:
         return ToolChoice()
     names = {tool.name for tool in tools}
@@ -115,7 +115,7 @@ def parse_tool_choice(raw: Raw, tools: Sequence[FunctionTool]) -> ToolChoice:
     if choice.type == "allowed_tools":
         return _allowed(choice, names)
     raise RequestFault(
-        f"A tool_choice of type '{choice.type}' is not supported. Supported: 'none', 'auto', 'required', "
+        f"A tool_choice of type '{choice.type[:80]}' is not supported. Supported: 'none', 'auto', 'required', "
         "and objects of type 'function' or 'allowed_tools'.",
         code="unsupported_parameter",
         param="tool_choice.type",
@@ -136,7 +136,7 @@ def _mode(mode: str, *, has_tools: bool) -> ToolChoice:
             )
         return ToolChoice("required", raw=Raw(b'"required"'))
     raise RequestFault(
-        f"Invalid value for 'tool_choice': '{mode}'. Accepted: 'none', 'auto', 'required', or an object.",
+        f"Invalid value for 'tool_choice': '{mode[:80]}'. Accepted: 'none', 'auto', 'required', or an object.",
         code="invalid_value",
         param="tool_choice",
     )
@@ -154,6 +154,8 @@ def _allowed(choice: _ChoiceParams, names: set[str]) -> ToolChoice:
             code="invalid_value",
             param="tool_choice.tools",
         )
+    if choice.mode == "none":  # Open Responses has it; OpenAI's clients know only the plain word in the echo
+        return _mode("none", has_tools=True)
     wire = {
         "type": "allowed_tools",
         "mode": choice.mode,
@@ -165,5 +167,5 @@ def _allowed(choice: _ChoiceParams, names: set[str]) -> ToolChoice:
 def _check_known(name: str, names: set[str], *, param: str) -> None:
     if name not in names:
         raise RequestFault(
-            f"Tool choice names the function '{name}', which is not in 'tools'.", code="invalid_value", param=param
+            f"Tool choice names the function '{name[:80]}', which is not in 'tools'.", code="invalid_value", param=param
         )
