@@ -44,10 +44,9 @@ class SseParser:
         if not self._started or self._cr_held or b"\r" in data:
             data = self._normalise(data)
         pieces = self._pieces
-        if not pieces and data.endswith(b"\n\n") and data.startswith(b"data: "):
-            if data.find(b"\n") == len(data) - 2 and self._idle_bytes + len(data) <= self._limit:
-                self._idle_bytes = 0  # one whole event in one read: what most reads are while a model speaks
-                return [SseEvent(b"", data[6:-2])]
+        if not pieces and data.endswith(b"\n\n") and self._is_one_event(data):
+            self._idle_bytes = 0
+            return [SseEvent(b"", data[6:-2])]
         self._idle_bytes += len(data)
         if b"\n\n" not in data and not (data[:1] == b"\n" and pieces and pieces[-1][-1:] == b"\n"):
             if data:
@@ -73,6 +72,11 @@ class SseParser:
         self._pieces.clear()
         event = _parse_block(rest)
         return [event] if event else []
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """One whole event in one read: what most reads are while a model speaks."""
+        end = len(data) - 2
+        return data.startswith(b"data: ") and data.find(b"\n") == end and self._idle_bytes + end + 2 <= self._limit
 
     def _events_within_limit(self, blocks: list[bytes], rest: bytes) -> list[SseEvent]:
         """The same count as if the bytes had come one by one, so that the limit does not depend on the splits."""

@@ -88,11 +88,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
         developer_role: `developer` is sent as such; otherwise it becomes `system`.
         single_system: all system and developer text becomes one leading system message (strict chat templates).
         assistant_last: the conversation may end with an assistant message.
+        assistant_prefix: where it may not, one that is marked `prefix` is continued all the same.
         assistant_parts: assistant content may be a list of parts; otherwise a string.
         refusal_field: assistant messages may carry `refusal`; otherwise it becomes text.
         empty_content_with_calls: `content` of an assistant message that only has calls.
         tool_call_id: `alnum9` for nine letters and digits, no more, no less.
         call_extra: a field of tool calls that must come back verbatim with the call.
+        call_extra_absent: the JSON that the vendor documents for calls whose own value is not at hand.
 
     Media:
         images, files, audio: whether these parts are accepted.
@@ -115,6 +117,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
             `enable_thinking` and `thinking` inside it.
         efforts: the words that are accepted; see `effort`.
         reasoning_replay, reasoning_replay_when: how and when earlier reasoning is sent back.
+        reasoning_replay_required: tool turns are refused without the field; it is sent empty when the thought is lost.
         think_tags: the answer's text starts with thoughts inside <think> tags.
 
         rules: exceptions per model; all that match apply, in order, so general ones stand first.
@@ -154,11 +157,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
     developer_role: bool = False
     single_system: bool = False
     assistant_last: bool = True
+    assistant_prefix: bool = False
     assistant_parts: bool = False
     refusal_field: bool = False
     empty_content_with_calls: Literal["null", "empty"] = "null"
     tool_call_id: Literal["any", "alnum9"] = "any"
     call_extra: str | None = None
+    call_extra_absent: bytes = b""
 
     images: bool = True
     files: bool = False
@@ -178,6 +183,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     efforts: tuple[Effort, ...] = ()
     reasoning_replay: ReasoningReplay = "none"
     reasoning_replay_when: ReplayWhen = "never"
+    reasoning_replay_required: bool = False
     think_tags: bool = False
 
     rules: tuple[ModelRule, ...] = ()

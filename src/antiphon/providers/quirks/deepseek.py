@@ -22,4 +22,5 @@ QUIRKS = Quirks(
     efforts=("minimal", "low", "medium", "high", "xhigh", "max"),
     reasoning_replay="reasoning_content",
     reasoning_replay_when="tool_turns",
+    reasoning_replay_required=True,
 )

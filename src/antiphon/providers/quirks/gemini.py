@@ -18,6 +18,7 @@ QUIRKS = Quirks(
     seed="none",
     single_system=True,
     call_extra="extra_content",
+    call_extra_absent=b'{"google":{"thought_signature":"skip_thought_signature_validator"}}',
     audio=True,
     parallel_tool_calls=False,
     reasoning_request="reasoning_effort",

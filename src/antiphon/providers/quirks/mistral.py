@@ -15,6 +15,7 @@ QUIRKS = Quirks(
     seed="random_seed",
     usage_in_stream=False,
     assistant_last=False,
+    assistant_prefix=True,
     assistant_parts=True,
     tool_call_id="alnum9",
     fetches_urls=True,

@@ -19,5 +19,6 @@ QUIRKS = Quirks(
     structured="json_object",
     reasoning_replay="reasoning_content",
     reasoning_replay_when="tool_turns",
+    reasoning_replay_required=True,
     rules=(ModelRule(match=("kimi-k2.5*", "kimi-k2.6*"), reasoning_request="thinking"),),
 )

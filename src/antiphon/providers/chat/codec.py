@@ -1,0 +1,102 @@
+"""The Chat Completions dialect towards an upstream."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from antiphon.protocol.faults import Fault
+from antiphon.protocol.request import Notice, Request
+from antiphon.protocol.target import Target
+from antiphon.providers.base import Decoder, Encoded, InlineMedia
+from antiphon.providers.chat.decode import ChatDecoder
+from antiphon.providers.chat.faults import http_fault
+from antiphon.providers.chat.messages import Transcript
+from antiphon.providers.chat.names import clients_names, wire_name
+from antiphon.providers.chat.params import ParamWriter
+from antiphon.providers.chat.parts import media_urls
+from antiphon.providers.chat.reader import Expected
+from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.registry import effective
+
+__all__ = ["ChatCodec"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ChatCodec:
+    """Implements `providers.base.Codec`. Holds nothing: one serves all."""
+
+    def encode(self, request: Request, target: Target, *, media: InlineMedia) -> Encoded:
+        """Write the upstream request.
+
+        Raises:
+            RequestFault: 400 `unsupported_parameter` for what Chat, or this upstream, cannot say.
+        """
+        quirks = effective(target.quirks, target.model)
+        params = ParamWriter(request, quirks)
+        params.write()
+        transcript = Transcript(quirks, target.provider, media=media)
+        for text in (request.instructions, params.prompt):
+            if text:
+                transcript.instruct(text)
+        for item in request.input:
+            transcript.add(item)
+        stream = _streams(request, target, quirks)
+        body: dict[str, object] = {"model": target.model, "messages": transcript.messages(), **params.body}
+        if stream:
+            body["stream"] = True
+            if quirks.usage_in_stream:
+                body["stream_options"] = {"include_usage": True}
+        body.update(quirks.extra)
+        body.update(target.params)
+        if transcript.continued:
+            params.notices.append(Notice("input", "emulated", "last_message_must_be_user"))
+        return Encoded(
+            url=f"{target.base_url}/chat/completions",
+            headers=_headers(target, quirks, stream=stream),
+            body=_encode(body),
+            stream=stream,
+            notices=tuple(params.notices),
+        )
+
+    def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
+        """The URLs to fetch: images where the upstream is not trusted to fetch, documents always."""
+        return tuple(media_urls(request.input, effective(target.quirks, target.model)))
+
+    def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
+        """A decoder for one answer."""
+        quirks = effective(target.quirks, target.model)
+        names = [tool.name for tool in request.tools]
+        expected = Expected(
+            known=frozenset(wire_name(name) for name in names),
+            names=clients_names(names),
+            logprobs=request.wants_logprobs,
+            think_tags=quirks.think_tags,
+        )
+        return ChatDecoder(expected, target, content_type=content_type)
+
+    def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
+        """Explain an answer that is no 2xx."""
+        return http_fault(status, headers, body=body, target=target)
+
+
+def _streams(request: Request, target: Target, quirks: Quirks) -> bool:
+    """The operator's overlay and setting go before what is known of the provider, that before the client's wish."""
+    overlay = target.params.get("stream")
+    if overlay is not None:
+        return bytes(overlay) == b"true"
+    for setting in (target.stream, quirks.stream):
+        if setting != "auto":
+            return setting == "always"
+    return request.stream
+
+
+def _headers(target: Target, quirks: Quirks, *, stream: bool) -> dict[str, str]:
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if stream else "application/json",
+    }
+    if target.credential is not None:
+        headers[quirks.auth_header] = quirks.auth_prefix + target.credential.secret.value
+    headers.update((name.lower(), value) for name, value in target.headers.items())
+    return headers

@@ -1,0 +1,366 @@
+"""Chunks to deltas. Framing is done elsewhere: the same reader serves a stream and a whole body."""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from antiphon.protocol.deltas import (
+    Annotation,
+    Broke,
+    CallArguments,
+    Closed,
+    Delta,
+    Key,
+    Opened,
+    Reasoning,
+    Refusal,
+    Stopped,
+    Text,
+    UsageSeen,
+)
+from antiphon.protocol.faults import Fault
+from antiphon.protocol.target import Target
+from antiphon.providers.chat.calls import CallMixUpError, CallTracker
+from antiphon.providers.chat.chunks import (
+    ABSENT,
+    Choice,
+    ChoiceDelta,
+    Chunk,
+    ContentPart,
+    FunctionFragment,
+    GroqExtras,
+    ReasoningDetail,
+    UsageCounts,
+)
+from antiphon.providers.chat.errors import UpstreamError, read_error
+from antiphon.providers.chat.extras import citations, logprob_entries
+from antiphon.providers.chat.faults import fault_of, protocol_fault
+from antiphon.providers.chat.halves import Halves
+from antiphon.providers.chat.stops import FAILED, stop_reason
+from antiphon.providers.chat.think import ThinkSplitter
+from antiphon.providers.chat.usage import usage_seen
+
+__all__ = ["ChunkReader", "Expected"]
+
+_TEXT = "text"
+_REASONING = "reasoning"
+_LEGACY_CALL = -1  # the index under which `function_call`, the predecessor of `tool_calls`, is kept
+_NO_USAGE = UsageSeen()
+
+
+class Expected(Struct, frozen=True):
+    """What the request says about its answer.
+
+    Attributes:
+        known: names of the functions on the wire.
+        names: name on the wire -> the client's name, where they differ.
+        logprobs: log probabilities were asked for.
+        think_tags: thoughts come inside the text.
+    """
+
+    known: frozenset[str] = frozenset()
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    logprobs: bool = False
+    think_tags: bool = False
+
+
+class ChunkReader:
+    """One answer. `read` for each chunk, `end` once; both append to the list they are given.
+
+    Attributes:
+        stopped: a finish reason came.
+        broken: `Broke` was given; nothing may follow.
+        spoke: there was output.
+    """
+
+    __slots__ = (
+        "_calls", "_expected", "_halves", "_logprobs", "_opened", "_part", "_part_index", "_target", "_think", "_usage",
+        "broken", "spoke", "stopped",
+    )  # fmt: skip
+
+    def __init__(self, expected: Expected, target: Target) -> None:
+        self._expected = expected
+        self._target = target
+        self._calls = CallTracker(expected.known, expected.names)
+        self._think = ThinkSplitter() if expected.think_tags else None
+        self._halves: Halves | None = None
+        self._logprobs: list[Raw] = []  # of tokens that made no text yet
+        self._usage: UsageSeen | None = None
+        self._part = 0
+        self._part_index: int | None = None
+        self._opened = False
+        self.stopped = False
+        self.broken = False
+        self.spoke = False
+
+    def expect_halves(self) -> None:
+        """From here on texts may begin or end with half a surrogate pair, as stand-ins."""
+        if self._halves is None:
+            self._halves = Halves()
+
+    def read(self, chunk: Chunk, out: list[Delta]) -> None:
+        """Take one chunk."""
+        if not self._opened:
+            self._open(chunk, out)
+        if chunk.error is not ABSENT and self._failed(chunk.error, out):
+            return
+        if chunk.choices:
+            for choice in chunk.choices:
+                if not choice.index:  # we never ask for more than one
+                    self._choice(choice, out)
+                    if self.broken:
+                        return
+        if chunk.usage is not None:
+            self._count(chunk.usage, out)
+        if chunk.x_groq is not None:
+            self._groq(chunk.x_groq, out)
+
+    def end(self, out: list[Delta]) -> None:
+        """The answer is over and complete, whether or not it gave a reason to stop."""
+        if not self.stopped:
+            self._stop("", out)
+        elif self._think is not None or self._halves is not None:
+            self._settle(out, answer_missing=False)
+
+    def fail(self, fault: Fault, out: list[Delta]) -> None:
+        """The answer is unusable from here on."""
+        if not self.broken:
+            self.broken = True
+            out.append(Broke(fault))
+
+    def _open(self, chunk: Chunk, out: list[Delta]) -> None:
+        """Azure's first chunk is empty, ids included: the first chunk that says anything counts."""
+        if chunk.id or chunk.model:
+            self._opened = True
+            fingerprint = chunk.system_fingerprint
+            out.append(
+                Opened(
+                    upstream_id=str(chunk.id) if chunk.id else None,
+                    model=chunk.model or None,
+                    service_tier=chunk.service_tier,
+                    fingerprint=str(fingerprint) if fingerprint else None,
+                )
+            )
+
+    def _groq(self, extras: GroqExtras, out: list[Delta]) -> None:
+        if extras.error is not ABSENT and self._failed(extras.error, out):
+            return
+        if extras.usage is not None:
+            self._count(extras.usage, out)
+
+    def _failed(self, error: Raw, out: list[Delta]) -> bool:
+        body = bytes(error)
+        if body in (b"null", b"{}", b'""', b"false"):
+            return False
+        said = read_error(b'{"error":%b}' % body) or UpstreamError(body.decode("utf-8", "replace"))
+        self.fail(fault_of(said, None, target=self._target), out)
+        return True
+
+    def _choice(self, choice: Choice, out: list[Delta]) -> None:
+        if choice.error is not ABSENT and self._failed(choice.error, out):
+            return
+        delta = choice.delta
+        if delta is None and choice.message is not None and not self.spoke:
+            delta = _numbered(choice.message)  # a whole answer; some streams repeat it at their end
+        if delta is not None:
+            if self._expected.logprobs and choice.logprobs is not ABSENT:
+                self._take_logprobs(choice.logprobs, out)
+                if self.broken:
+                    return
+            self._delta(delta, out)
+        if choice.finish_reason and not self.broken:
+            self._stop(choice.finish_reason, out)
+        if choice.usage is not None and not self.broken:
+            self._count(choice.usage, out)
+
+    def _delta(self, delta: ChoiceDelta, out: list[Delta]) -> None:
+        if delta.reasoning_content is not None or delta.reasoning is not None or delta.reasoning_details is not None:
+            self._reason(delta, out)
+        content = delta.content
+        if content:
+            if not isinstance(content, str):
+                self._parts(content, out)
+            elif self._think is None and self._halves is None:
+                self.spoke = True
+                out.append(Text(_TEXT, content, self._taken_logprobs()) if self._logprobs else Text(_TEXT, content))
+            else:
+                self._say(content, out)
+        if delta.refusal:
+            refusal = self._whole(_TEXT, delta.refusal, out)
+            if refusal:
+                self.spoke = True
+                out.append(Refusal(_TEXT, refusal))
+        if delta.annotations:
+            out += [Annotation(_TEXT, citation) for citation in citations(delta.annotations)]
+        if delta.tool_calls or delta.function_call:
+            self._call_all(delta, out)
+
+    def _reason(self, delta: ChoiceDelta, out: list[Delta]) -> None:
+        """One source only: servers that send two of them send the same text twice."""
+        if delta.reasoning_details and self._details(delta.reasoning_details, out):
+            return
+        text = delta.reasoning or delta.reasoning_content
+        if text:
+            self._muse(text, out)
+
+    def _details(self, details: list[ReasoningDetail], out: list[Delta]) -> bool:
+        found = False
+        for detail in details:
+            text = detail.text or detail.summary
+            if not text:
+                continue
+            if detail.index is not None and detail.index != self._part_index:
+                if self._part_index is not None:
+                    self._part += 1
+                self._part_index = detail.index
+            self._muse(text, out)
+            found = True
+        return found
+
+    def _muse(self, text: str, out: list[Delta]) -> None:
+        if self._think is not None:
+            self._think.stand_aside()
+        self._think_aloud(text, out)
+
+    def _think_aloud(self, text: str, out: list[Delta]) -> None:
+        text = self._whole(_REASONING, text, out)
+        self._logprobs = []  # of thoughts: Responses has no place for them
+        if text:
+            self.spoke = True
+            out.append(Reasoning(_REASONING, text, self._part))
+
+    def _parts(self, parts: list[ContentPart], out: list[Delta]) -> None:
+        for part in parts:
+            inner = part.thinking
+            if inner:
+                text = inner if isinstance(inner, str) else "".join(piece.text or "" for piece in inner)
+                if text:
+                    self._muse(text, out)
+            elif part.text:
+                self._say(part.text, out)
+
+    def _say(self, text: str, out: list[Delta]) -> None:
+        if self._think is None:
+            self._speak(text, out)
+            return
+        self._pieces(self._think.feed(text), out)
+
+    def _pieces(self, pieces: list[tuple[bool, str]], out: list[Delta]) -> None:
+        for is_thought, piece in pieces:
+            if is_thought:
+                self._think_aloud(piece, out)
+            else:
+                self._speak(piece, out)
+
+    def _speak(self, text: str, out: list[Delta]) -> None:
+        text = self._whole(_TEXT, text, out)
+        if text:
+            self.spoke = True
+            out.append(Text(_TEXT, text, self._taken_logprobs()))
+
+    def _call_all(self, delta: ChoiceDelta, out: list[Delta]) -> None:
+        for call in delta.tool_calls or ():
+            if not self.broken:
+                self._call(call.index, str(call.id or ""), function=call.function, out=out)
+        if delta.function_call is not None and not self.broken:
+            self._call(_LEGACY_CALL, "", function=delta.function_call, out=out)
+
+    def _call(self, index: int | None, call_id: str, *, function: FunctionFragment | None, out: list[Delta]) -> None:
+        self._logprobs = []
+        name, arguments = "", ""
+        if function is not None:
+            name = function.name or ""
+            given = function.arguments
+            arguments = given or "" if given is None or isinstance(given, str) else msgspec.json.encode(given).decode()
+        try:
+            deltas = self._calls.add(index, call_id, name=name, arguments=arguments)
+        except CallMixUpError as error:
+            self.fail(protocol_fault(self._target, str(error)), out)
+            return
+        self.spoke = self.spoke or self._calls.any
+        self._emit_calls(deltas, out)
+
+    def _emit_calls(self, deltas: list[Delta], out: list[Delta]) -> None:
+        halves = self._halves
+        if halves is None:
+            out += deltas
+            return
+        for delta in deltas:
+            if isinstance(delta, CallArguments):
+                text = halves.join(delta.key, delta.text)
+                if text:
+                    out.append(CallArguments(delta.key, text))
+                continue
+            if isinstance(delta, Closed):
+                self._settle_key(delta.key, out)
+            out.append(delta)
+
+    def _take_logprobs(self, raw: Raw, out: list[Delta]) -> None:
+        try:
+            self._logprobs += logprob_entries(raw)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self.fail(protocol_fault(self._target, f"logprobs: {error}"), out)
+
+    def _taken_logprobs(self) -> tuple[Raw, ...]:
+        taken, self._logprobs = tuple(self._logprobs), []
+        return taken
+
+    def _count(self, counts: UsageCounts, out: list[Delta]) -> None:
+        usage = usage_seen(counts)
+        if usage not in (self._usage, _NO_USAGE):  # some servers repeat it in every chunk
+            self._usage = usage
+            out.append(usage)
+
+    def _stop(self, native: str, out: list[Delta]) -> None:
+        if self.stopped:
+            return
+        if native.lower() in FAILED:
+            error = UpstreamError(f"finish_reason {native}", words="server_error")
+            self.fail(fault_of(error, None, target=self._target), out)
+            return
+        reason = stop_reason(native)
+        self.stopped = True
+        self._settle(out, answer_missing=reason == "completed" and not self._calls.any)
+        try:
+            self._emit_calls(self._calls.finish(close=reason == "completed"), out)
+        except CallMixUpError as error:
+            self.fail(protocol_fault(self._target, str(error)), out)
+            return
+        out.append(Stopped(reason, native))
+
+    def _settle(self, out: list[Delta], *, answer_missing: bool) -> None:
+        """Give out what was held back in the hope of more."""
+        if self._think is not None:
+            self._pieces(self._think.end(answer_missing=answer_missing), out)
+        if self._halves is not None:
+            for key in self._halves.others(None):
+                self._settle_key(key, out)
+
+    def _whole(self, key: Key, text: str, out: list[Delta]) -> str:
+        """The part of a text that can be given out. A half that waits in another block has waited in vain."""
+        if self._halves is None:
+            return text
+        for other in self._halves.others(key):
+            if other in (_TEXT, _REASONING):
+                self._settle_key(other, out)
+        return self._halves.join(key, text)
+
+    def _settle_key(self, key: Key, out: list[Delta]) -> None:
+        lone = self._halves.settle(key) if self._halves is not None else ""
+        if not lone:
+            return
+        if key == _TEXT:
+            out.append(Text(_TEXT, lone))
+        elif key == _REASONING:
+            out.append(Reasoning(_REASONING, lone, self._part))
+        else:
+            out.append(CallArguments(key, lone))
+
+
+def _numbered(message: ChoiceDelta) -> ChoiceDelta:
+    """The calls of a whole message are whole calls: their places tell them apart, whatever they say themselves."""
+    if not message.tool_calls:
+        return message
+    calls = [structs.replace(call, index=place) for place, call in enumerate(message.tool_calls)]
+    return structs.replace(message, tool_calls=calls)

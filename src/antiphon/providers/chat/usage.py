@@ -1,0 +1,36 @@
+"""Token counts of a chat answer in our terms."""
+
+from antiphon.protocol.deltas import UsageSeen
+from antiphon.providers.chat.chunks import CompletionDetails, PromptDetails, UsageCounts
+
+__all__ = ["usage_seen"]
+
+_NO_PROMPT = PromptDetails()
+_NO_COMPLETION = CompletionDetails()
+
+
+def usage_seen(counts: UsageCounts) -> UsageSeen:
+    """Map the fields. `prompt_tokens` already has the cached ones in it, `completion_tokens` mostly the reasoning.
+
+    xAI counts reasoning apart from the completion. That shows in the sum, which is what decides: no guess is made
+    where the reported numbers do not add up exactly.
+    """
+    prompt = counts.prompt_tokens_details or _NO_PROMPT
+    completion = counts.completion_tokens_details or _NO_COMPLETION
+    sent = _first(counts.prompt_tokens, counts.input_tokens)
+    received = _first(counts.completion_tokens, counts.output_tokens)
+    reasoning = _first(completion.reasoning_tokens, counts.reasoning_tokens)
+    if reasoning and sent is not None and received is not None and counts.total_tokens == sent + received + reasoning:
+        received += reasoning
+    return UsageSeen(
+        input_tokens=sent,
+        output_tokens=received,
+        cached_tokens=_first(prompt.cached_tokens, counts.prompt_cache_hit_tokens, counts.cached_tokens),
+        cache_write_tokens=_first(prompt.cache_write_tokens, counts.cache_creation_input_tokens),
+        reasoning_tokens=reasoning,
+    )
+
+
+def _first(*values: float | None) -> int | None:
+    """The first count that was reported. A negative one says nothing."""
+    return next((int(value) for value in values if value is not None and 0 <= value < 1e15), None)
