@@ -1,5 +1,8 @@
 import asyncio
 import os
+import sqlite3
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,9 +10,11 @@ import pytest
 from sqlalchemy import create_engine, event, text
 
 from antiphon.protocol.faults import StoreFault
+from antiphon.protocol.records import Tenant
 from antiphon.store.base import StoreSettings
+from antiphon.store.migrate import migrate
 from antiphon.store.sql import SqlStore
-from tests.store.making import ANNA, NOW, a_key, a_run, a_turn, count, keep, opened, writes_blocked
+from tests.store.making import ANNA, NOW, FakeClock, a_key, a_run, a_turn, count, keep, opened, writes_blocked
 
 if TYPE_CHECKING:
     from tests.store.conftest import PostgresServer
@@ -212,3 +217,40 @@ def test_a_damaged_payload_is_a_store_fault_for_its_turn_alone(url: str) -> None
             assert await store.turn(ANNA, whole.id) == whole
 
     asyncio.run(main())
+
+
+def test_a_start_waits_for_a_new_file_that_somebody_else_has_locked(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreFault) as caught:
+        migrate(f"sqlite:///{path}", IMPATIENT)
+    assert "locked" in caught.value.detail
+    release = threading.Timer(0.2, holder.close)
+    release.start()
+    migrate(f"sqlite:///{path}")
+    release.join()
+    assert count(f"sqlite:///{path}", "counters") == 1
+
+
+def test_a_store_that_cannot_be_reached_does_not_open(tmp_path: Path) -> None:
+    with pytest.raises(StoreFault):
+        SqlStore.open(f"sqlite:///{tmp_path / 'none' / 'state.db'}", FakeClock(), settings=IMPATIENT)
+
+
+def test_a_value_that_no_database_takes_is_a_store_fault(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            with pytest.raises(StoreFault):
+                await store.record(Tenant("\ud800"), a_turn().id)
+            with pytest.raises(StoreFault):
+                await store.usage(ANNA, since=0, until=2**70)
+            await everything_works(store)
+
+    asyncio.run(main())
+
+
+def test_postgres_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ValueError, match=r"antiphon\[postgres\]"):
+        migrate("postgresql://host/db")
