@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import Struct
 from starlette.routing import Match, Route
 
-from antiphon.access.keys import KeyRing, Principal
+from antiphon.access.keys import KeyRing
+from antiphon.access.principal import Principal
 from antiphon.edge.asgi import Exchange, Receive, Scope, Send
 from antiphon.edge.body import BodyReader, ClientGoneError
 from antiphon.edge.problems import send_fault

@@ -4,7 +4,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from antiphon.access.keys import Principal
+from antiphon.access.principal import Principal
 from antiphon.engine.run import Run
 from antiphon.protocol.faults import RequestFault
 
@@ -27,10 +27,12 @@ class Exchange:
         status: of the answer, 0 until it was sent.
         run: the run that a handler started.
         error: code of the fault that was answered.
+        answered: the whole answer was handed to the server.
         client_gone: the client left before its answer was complete.
     """
 
     __slots__ = (
+        "answered",
         "began",
         "client_gone",
         "error",
@@ -60,6 +62,7 @@ class Exchange:
         self.run: Run | None = None
         self.error = ""
         self.client_gone = False
+        self.answered = False
 
     def header(self, name: bytes) -> str:
         """A request header, empty when absent."""
@@ -83,7 +86,8 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def body(self, body: bytes, *, more: bool = False) -> None:
-        """Send a piece of the body."""
+        """Send a piece of the body; the last one with `more=False`."""
+        self.answered = not more
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
 

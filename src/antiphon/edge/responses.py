@@ -41,9 +41,6 @@ async def create(services: Services, exchange: Exchange) -> None:
 async def _stream(services: Services, exchange: Exchange, *, run: Run, sink: StreamSink) -> None:
     async with Watch(exchange, sink):
         await services.engine.execute(run)
-        await sink.finish()
-    if not exchange.client_gone:
-        await exchange.body(b"")
 
 
 async def _answer(services: Services, exchange: Exchange, *, run: Run, sink: JsonSink) -> None:

@@ -62,13 +62,12 @@ class JsonSink:
     async def write(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
 
+    async def end(self, events: Sequence[Event]) -> None:
+        """Nobody reads them."""
+
 
 class StreamSink:
-    """Server-sent events. Use as a context around the run; leaving it ends the stream with its marker.
-
-    A small task of its own beats the heart, sends the status early when the upstream thinks for long, and cancels the
-    run when the client is gone or takes nothing any more.
-    """
+    """Server-sent events. `Watch` keeps its time: heartbeats, an early status, a client that takes nothing."""
 
     def __init__(self, exchange: Exchange, settings: StreamSettings) -> None:
         self._exchange = exchange
@@ -93,10 +92,9 @@ class StreamSink:
         """Send events in one write; waits while the client reads slowly."""
         await self._send(b"".join(map(encode_event, events)))
 
-    async def finish(self) -> None:
-        """The end marker."""
-        async with self._lock:
-            await self._exchange.body(DONE)
+    async def end(self, events: Sequence[Event]) -> None:
+        """Send the last events and the end marker in one write."""
+        await self._send(b"".join(map(encode_event, events)) + DONE, more=False)
 
     async def tick(self) -> bool:
         """Called about every second: heartbeat, early status. False when the client takes nothing any more."""
@@ -111,7 +109,7 @@ class StreamSink:
             await self._send(HEARTBEAT)
         return True
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: bytes, *, more: bool = True) -> None:
         async with self._lock:
             self._writing_since = self._loop.time()
             if not self.status_sent:
@@ -127,6 +125,6 @@ class StreamSink:
                         *self._headers,
                     ],
                 )
-            await self._exchange.body(data, more=True)
+            await self._exchange.body(data, more=more)
             self._last_write = self._loop.time()
             self._writing_since = None

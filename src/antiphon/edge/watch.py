@@ -48,6 +48,8 @@ class Watch:
     async def _run(self) -> None:
         while await self._wait() and (self._sink is None or await self._sink.tick()):
             pass
+        if self._exchange.answered:
+            return  # servers also report the end of an answered exchange as a disconnect
         self._exchange.client_gone = True
         if self._watched is not None:
             self._watched.cancel()

@@ -12,7 +12,7 @@ from antiphon.protocol.items import FunctionCall, FunctionCallOutput, InputItem,
 from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import Request
 
-__all__ = ["History", "check_calls", "load_history", "stored_input"]
+__all__ = ["History", "check_calls", "load_history", "stored_input", "turn_input", "turn_output"]
 
 _HISTORY_PATH = "previous_response_id"
 
@@ -97,14 +97,23 @@ def check_calls(items: Sequence[InputItem]) -> None:
         )
 
 
-def _turn_items(turn: Turn) -> list[InputItem]:
-    """A turn's input and output. Of a turn that did not complete, only the items that did."""
-    raws = _stored_input.decode(turn.input)
+def turn_input(turn: Turn) -> list[Raw]:
+    """A turn's own input items."""
+    return _stored_input.decode(turn.input)
+
+
+def turn_output(turn: Turn) -> list[Raw]:
+    """What a continuation carries on of a turn: its output, or of an unfinished one the items that finished."""
     output = _stored_output.decode(turn.response).output
-    if turn.status != "completed":
-        output = _completed(output)
+    return output if turn.status == "completed" else _completed(output)
+
+
+def _turn_items(turn: Turn) -> list[InputItem]:
     items = []
-    for raw, provider in [(raw, None) for raw in raws] + [(raw, turn.provider) for raw in output]:
+    for raw, provider in [
+        *((raw, None) for raw in turn_input(turn)),
+        *((raw, turn.provider) for raw in turn_output(turn)),
+    ]:
         value = decode_item(raw, path=_HISTORY_PATH)
         if value is not None:
             items.append(InputItem(value, bytes(raw), _HISTORY_PATH, provider))

@@ -131,3 +131,6 @@ class Sink(Protocol):
 
     async def write(self, events: Sequence[Event]) -> None:
         """Send events; waits while the client reads slowly."""
+
+    async def end(self, events: Sequence[Event]) -> None:
+        """Send the last events, of which the last is the terminal one."""

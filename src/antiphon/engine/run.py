@@ -235,7 +235,7 @@ class Run:
         if response is not terminal.response:
             terminal = terminal_event(response, terminal.sequence_number)
         if status != "cancelled":
-            await self._sink.write([*closing, terminal])
+            await self._sink.end([*closing, terminal])
         return response
 
     async def _commit(self, response: Response) -> Response:

@@ -6,13 +6,13 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from antiphon.engine.history import turn_input, turn_output
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.records import Turn
 
 __all__ = ["ItemPage", "list_items", "stored_resource"]
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
-_array = msgspec.json.Decoder(list[Raw])
 
 
 class ItemPage(Struct, frozen=True):
@@ -21,13 +21,6 @@ class ItemPage(Struct, frozen=True):
     limit: int = 20
     order: Literal["asc", "desc"] = "desc"
     after: str | None = None
-
-
-class _Output(Struct, frozen=True):
-    output: list[Raw]
-
-
-_output = msgspec.json.Decoder(_Output)
 
 
 def stored_resource(turn: Turn) -> bytes:
@@ -43,9 +36,8 @@ def list_items(chain: Sequence[Turn], page: ItemPage) -> bytes:
     """
     raws: list[Raw] = []
     for turn in chain[:-1]:
-        raws += _array.decode(turn.input)
-        raws += _output.decode(turn.response).output
-    raws += _array.decode(chain[-1].input)
+        raws += turn_input(turn) + turn_output(turn)
+    raws += turn_input(chain[-1])
     items = [_stored_form(raw) for raw in raws]
     if page.order == "desc":
         items.reverse()
