@@ -5,14 +5,17 @@ import os
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Raw
+from msgspec import Raw, structs
 
+from antiphon.dialects.responses import encode_response
 from antiphon.protocol import deltas
 from antiphon.protocol.assembler import Outcome
 from antiphon.protocol.deltas import OutputDelta
-from antiphon.protocol.events import Event
+from antiphon.protocol.events import TERMINAL, Event
 from antiphon.protocol.faults import LimitFault, RequestFault, ServerFault, UpstreamFault
 from antiphon.protocol.reducer import reduce
+from antiphon.protocol.replay import replay
+from antiphon.protocol.response import FunctionCallItem, OutputItem, Response, decode_response
 from antiphon.protocol.usage import InputDetails, OutputDetails, Usage
 from tests.helpers.requests import make_assembler, wire
 from tests.helpers.stream import check_response, check_stream
@@ -64,7 +67,7 @@ OUTCOMES = st.one_of(
     st.builds(Outcome, st.just("failed"), st.none() | USAGES, st.none() | REASONS, FAULTS, TIMES),
     st.builds(Outcome, st.just("cancelled"), st.none() | USAGES, st.none() | REASONS, st.none() | FAULTS, TIMES),
 )
-RUNS = settings(max_examples=int(os.environ.get("ANTIPHON_FUZZ_N", "150")), deadline=None)
+RUNS = settings(max_examples=int(os.environ.get("ANTIPHON_FUZZ_N", "6000")) // 20, deadline=None)
 
 
 def assemble(chunks: list[list[OutputDelta]], outcome: Outcome) -> list[Event]:
@@ -88,4 +91,49 @@ def test_any_deltas_in_any_order_give_a_legal_stream(chunks: list[list[OutputDel
 @given(st.lists(OUTPUT_DELTAS, max_size=30), OUTCOMES)
 def test_reduce_roundtrip(seen: list[OutputDelta], outcome: Outcome) -> None:
     stream = assemble([seen], outcome)
-    assert reduce(stream) == stream[-1].response  # type: ignore[union-attr]  # the last event is a terminal one
+    assert reduce(stream) == ended(stream)
+
+
+@RUNS
+@given(st.lists(OUTPUT_DELTAS, max_size=15), st.lists(OUTPUT_DELTAS, max_size=15))
+def test_how_deltas_are_grouped_changes_nothing(before: list[OutputDelta], after: list[OutputDelta]) -> None:
+    whole = assemble([[*before, *after]], Outcome("cancelled"))
+    assert assemble([before, [], after], Outcome("cancelled")) == whole
+    assert assemble([[delta] for delta in (*before, *after)], Outcome("cancelled")) == whole
+
+
+@RUNS
+@given(st.lists(OUTPUT_DELTAS, max_size=30), OUTCOMES)
+def test_snapshot_is_the_final_response_but_for_statuses(seen: list[OutputDelta], outcome: Outcome) -> None:
+    assembler = make_assembler()
+    assembler.open()
+    assembler.feed(seen)
+    snapshot = assembler.snapshot()
+    _closing, terminal = assembler.finish(outcome)
+    assert [without_status(item) for item in snapshot.output] == [
+        without_status(item) for item in terminal.response.output
+    ]
+
+
+@RUNS
+@given(st.lists(OUTPUT_DELTAS, max_size=30), OUTCOMES)
+def test_stored_response_replays_as_a_legal_stream(seen: list[OutputDelta], outcome: Outcome) -> None:
+    response = ended(assemble([seen], outcome))
+    stored = decode_response(encode_response(response))
+    assert stored == response
+    stream = replay(stored)
+    assert ended(stream) == response
+    assert reduce(stream) == response
+    check_stream(wire(stream))
+
+
+def ended(stream: list[Event]) -> Response:
+    terminal = stream[-1]
+    assert isinstance(terminal, TERMINAL)
+    return terminal.response
+
+
+def without_status(item: OutputItem) -> OutputItem:
+    if isinstance(item, FunctionCallItem) and item.arguments == "{}":
+        item = structs.replace(item, arguments="")  # a complete call without arguments gets them when it is closed
+    return structs.replace(item, status="completed")

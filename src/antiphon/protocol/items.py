@@ -229,7 +229,9 @@ def decode_item(raw: bytes, *, path: str) -> Item | None:
     kind = ""
     try:
         peek = _peek.decode(raw)
-        kind = peek.type or ("message" if peek.role is not None or peek.id is None else "item_reference")
+        if peek.type is None and peek.role is None and peek.id is not None:
+            return ItemReference(peek.id)
+        kind = peek.type or "message"
         decoder = _decoders.get(kind)
         if decoder is not None:
             return decoder.decode(raw)
