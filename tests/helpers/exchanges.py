@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import uvloop
-from tests.helpers.upstream import Script, ScriptedUpstream
 
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.upstream.client import Exchange, UpstreamClient
+from tests.helpers.upstream import Script, ScriptedUpstream
 
 __all__ = ["Run", "ask", "exchange_with", "fault_of", "read_to_end", "run_on"]
 

@@ -4,11 +4,11 @@ import asyncio
 import socket
 
 import pytest
-from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end, run_on
-from tests.helpers.upstream import Gate, Part, Reply, ScriptedUpstream, answer, chat_json, stream
 
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
+from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end, run_on
+from tests.helpers.upstream import Gate, Part, Reply, ScriptedUpstream, answer, chat_json, stream
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
