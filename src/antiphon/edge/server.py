@@ -4,6 +4,7 @@ The only server-specific code. Without it (on another ASGI server) everything bu
 """
 
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -102,6 +103,7 @@ class GatewayServer(uvicorn.Server):
         """Listen, and say so."""
         await super().startup(sockets)
         if self.started:
+            _calm_collector()
             port = self.servers[0].sockets[0].getsockname()[1] if self.servers else self.config.port
             host = self.config.host
             self._tell_started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
@@ -111,6 +113,13 @@ class GatewayServer(uvicorn.Server):
         async with asyncio.TaskGroup() as group:
             group.create_task(_awaited(self._drain))
             await super().shutdown(sockets)
+
+
+def _calm_collector() -> None:
+    """Garbage cycles are rare here, and looking for them among everything that startup made cost 15 % of the CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 async def _awaited(action: Callable[[], Awaitable[None]]) -> None:

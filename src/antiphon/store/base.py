@@ -54,6 +54,7 @@ class StoreSettings(Struct, frozen=True):
         readers: threads, and connections, that answer reads.
         queue_jobs, queue_bytes: what may wait for the writer; beyond it `put` waits and `post` refuses.
         batch_jobs: most jobs of one transaction, so that other processes get their turn at the write lock.
+        linger_s: how long a post that nobody waits for may wait for company.
         patience_s: how long a busy or lost database is waited for.
         answer_timeout_s: when a caller gives up on a database that hangs without failing.
         chain_turns: a longer history is answered as if it did not exist.
@@ -64,6 +65,7 @@ class StoreSettings(Struct, frozen=True):
     queue_jobs: int = 4096
     queue_bytes: int = 64 * 1024 * 1024
     batch_jobs: int = 512
+    linger_s: float = 0.05
     patience_s: float = 5.0
     answer_timeout_s: float = 30.0
     chain_turns: int = 10_000

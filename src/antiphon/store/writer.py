@@ -62,6 +62,7 @@ class Writer:
         self._changed = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._bytes = 0
+        self._awaited = 0  # how many of the jobs somebody waits for
         self._waiting: list[_Reply] = []
         self._closing = False
         self._counts = {"batches": 0, "jobs": 0, "failed": 0, "refused": 0, "lost": 0}
@@ -127,7 +128,9 @@ class Writer:
             return False
         self._jobs.append(job)
         self._bytes += size
-        if len(self._jobs) == 1:
+        first_awaited = job.reply is not None and not self._awaited
+        self._awaited += job.reply is not None
+        if first_awaited or len(self._jobs) == 1:
             self._changed.notify()
         return True
 
@@ -142,11 +145,16 @@ class Writer:
         with self._changed:
             while not self._jobs and not self._closing:
                 self._changed.wait()
+            if not self._awaited and not self._closing:
+                # Only posts, for which nobody waits: let company come. A transaction each would cost more than the
+                # requests they tell of.
+                self._changed.wait(self._settings.linger_s)
             return self._take_out(self._settings.batch_jobs)
 
     def _take_out(self, most: int) -> Sequence[_Job]:
         jobs = [self._jobs.popleft() for _ in range(min(most, len(self._jobs)))]
         self._bytes -= sum(job.work.size_bytes for job in jobs)
+        self._awaited -= sum(job.reply is not None for job in jobs)
         waiting, self._waiting = self._waiting, []
         _tell((reply, 0) for reply in waiting)
         return jobs
