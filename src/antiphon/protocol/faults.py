@@ -17,6 +17,7 @@ these are the only two places that do.
 """
 
 __all__ = [
+    "IN_BAND_CODES",
     "AccessFault",
     "Fault",
     "LimitFault",

@@ -26,10 +26,10 @@ INCLUDES = frozenset(
 )
 
 # Bounded because larger integers can be read but not written back.
-Count = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-Metadata = Annotated[
+_Count = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+_Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_Penalty = Annotated[float, Meta(ge=-2, le=2)]
+_Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
 
@@ -69,21 +69,21 @@ class CreateParams(Struct, frozen=True, kw_only=True):
     stream: bool | None = None
     store: bool | None = None
     include: list[str] | None = None
-    metadata: Metadata | None = None
+    metadata: _Metadata | None = None
     tools: list[Raw] | None = None
     tool_choice: Raw = NULL
     parallel_tool_calls: bool | None = None
-    max_tool_calls: Count | None = None
-    max_output_tokens: Count | None = None
-    max_tokens: Count | None = None
+    max_tool_calls: _Count | None = None
+    max_output_tokens: _Count | None = None
+    max_tokens: _Count | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    top_k: Count | None = None
+    top_k: _Count | None = None
     min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    seed: Seed | None = None
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    seed: _Seed | None = None
     stop: str | list[str] | None = None
     logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
     text: TextParams | None = None
