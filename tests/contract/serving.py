@@ -45,7 +45,7 @@ def local_gateway(data_dir: Path) -> Iterator[Gateway]:
 
 def local_serving(gateway: Gateway) -> Serving:
     """The local model, whose answers end after a few words."""
-    return Serving(gateway, "local", {"max_output_tokens": 24}, is_real=True)
+    return Serving(gateway, "local", {"max_output_tokens": 16}, is_real=True)
 
 
 @contextmanager
