@@ -80,9 +80,9 @@ class CallTracker:
         elif call.closed:
             return self._repeated(call, arguments)
         self._last = call
-        self._identify(call, index, call_id=call_id)
-        if name and not call.announced:
+        if name and not call.announced and not (name == call.name and call_id and call_id == call.id):
             call.name = self._merged(call.name, name)
+        self._identify(call, index, call_id=call_id)
         if arguments:
             call.pieces.append(arguments)
         if call.started and call.name:

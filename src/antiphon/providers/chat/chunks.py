@@ -183,23 +183,27 @@ class Logprobs(Struct, frozen=True, gc=False):
 decode_chunk = msgspec.json.Decoder(Chunk).decode
 decode_logprobs = msgspec.json.Decoder(Logprobs | None).decode
 
-# Surrogates cannot stand in a decoded string, so that lone ones travel through the decoder as the 2,048 last code
-# points there are (private use, plane 16) and are turned back by `halves.Halves`.
 _PAIRED_OR_LONE = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|\\u([dD][89a-fA-F][0-9a-fA-F]{2})|\xed([\xa0-\xbf])([\x80-\xbf])"
 )
-_MARK_BASE = 0x10F800
-_GENUINE_MARK = re.compile(rb"\xf4\x8f[\xa0-\xbf]|\\u[dD][bB][fF][eE-fF]", re.IGNORECASE)
+
+# The decoder refuses lone surrogates, so that they travel through it as other characters: a block of 2,048 private ones
+# that the frame does not have, with the patterns by which it would be seen there. `halves.Halves` turns them back.
+_STAND_INS = (
+    (0x10F800, re.compile(rb"\xf4\x8f[\xa0-\xbf]|\\udbf[ef]\\ud[c-f]", re.IGNORECASE)),
+    (0x10F000, re.compile(rb"\xf4\x8f[\x80-\x9f]|\\udbf[cd]\\ud[c-f]", re.IGNORECASE)),
+    (0xFF800, re.compile(rb"\xf3\xbf[\xa0-\xbf]|\\udbbe\\ud[c-f]|\\udbbf\\ud[c-f]", re.IGNORECASE)),
+)
 _REPLACEMENT = "\ufffd".encode()
 
 
-def repair_surrogates(frame: bytes) -> bytes:
-    """The same JSON with every lone surrogate, escaped or as raw bytes, replaced by its stand-in.
+def repair_surrogates(frame: bytes) -> tuple[bytes, int]:
+    """The same JSON without lone surrogates, escaped or as raw bytes, and where the block of their stand-ins begins.
 
-    Where the frame already has characters from the stand-ins' range, U+FFFD is put in their place instead.
+    Block 0: all blocks are taken, and U+FFFD stands in for them.
     """
-    lossy = _GENUINE_MARK.search(frame) is not None
+    base = next((base for base, pattern in _STAND_INS if pattern.search(frame) is None), 0)
 
     def stand_in(match: re.Match[bytes]) -> bytes:
         escaped, high, low = match.groups()
@@ -209,6 +213,6 @@ def repair_surrogates(frame: bytes) -> bytes:
             unit = 0xD000 | (high[0] & 0x3F) << 6 | low[0] & 0x3F
         else:
             return match.group()
-        return _REPLACEMENT if lossy else chr(_MARK_BASE + unit - 0xD800).encode()
+        return chr(base + unit - 0xD800).encode() if base else _REPLACEMENT
 
-    return _PAIRED_OR_LONE.sub(stand_in, frame)
+    return _PAIRED_OR_LONE.sub(stand_in, frame), base

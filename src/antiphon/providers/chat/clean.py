@@ -34,7 +34,6 @@ _SECRET = re.compile(
     r"|\b(?=[\w-]{0,64}\d)(?=[\w-]{0,64}[A-Za-z])[\w-]{32,}",  # long and mixed: a key, a digest, an id
     re.IGNORECASE,
 )
-_BLANKS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 
 
 def clean(text: str, *, secrets: tuple[str, ...] = ()) -> str:
@@ -49,8 +48,9 @@ def clean(text: str, *, secrets: tuple[str, ...] = ()) -> str:
             text = text.replace(secret, _REDACTED)
     if len(text) > 4 * _LIMIT:  # the last word goes too: half a secret looks like none
         text = text[: 4 * _LIMIT].rpartition(" ")[0]
-    text = _BLANKS.sub(" ", text).strip()
-    text = _URL.sub(_public_url, text)
+    if not text.isprintable():  # controls, line breaks, marks that change the direction of writing
+        text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    text = _URL.sub(_public_url, text.strip())
     text = _SECRET.sub(_REDACTED, text)
     text = _INTERNAL.sub(_ADDRESS, text)
     return text if len(text) <= _LIMIT else text[: _LIMIT - 1] + "\u2026"

@@ -129,8 +129,8 @@ class ChatDecoder:
             return
         if not text:
             return
-        mended = repair_surrogates(data)
-        chunk = self._mended(mended) if mended != data else None
+        mended, stand_ins = repair_surrogates(data)
+        chunk = self._mended(mended, stand_ins=stand_ins) if mended != data else None
         if chunk is not None:
             self._chunk(chunk, mended, out=out)
             return
@@ -141,13 +141,13 @@ class ChatDecoder:
             return
         self._fail(f"frame of {len(data)} bytes: {error}", out)
 
-    def _mended(self, data: bytes) -> Chunk | None:
+    def _mended(self, data: bytes, *, stand_ins: int) -> Chunk | None:
         """The chunk in JSON whose lone halves of surrogate pairs were replaced by stand-ins."""
         try:
             chunk = decode_chunk(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return None
-        self._reader.expect_halves()
+        self._reader.expect_halves(stand_ins=stand_ins)
         return chunk
 
     def _chunk(self, chunk: Chunk, data: bytes, *, out: list[Delta]) -> None:
@@ -202,7 +202,8 @@ class ChatDecoder:
         try:
             chunk = decode_chunk(body)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            mended = self._mended(repair_surrogates(body))
+            repaired, stand_ins = repair_surrogates(body)
+            mended = self._mended(repaired, stand_ins=stand_ins)
             if mended is None:
                 self._no_answer(body, str(error), out=out)
                 return
@@ -234,7 +235,10 @@ def _is_readable(content_type: str) -> bool:
 
 
 def _is_sign_of_life(data: bytes) -> bool:
-    fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    try:
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False  # skipped fields are not checked when a chunk is decoded
     return not fields or bytes(fields.get("type", msgspec.Raw(b""))) == b'"ping"'
 
 
@@ -243,7 +247,7 @@ def _is_cut(data: bytes) -> bool:
     if data.strip() == _DONE or not data.strip():
         return False
     try:
-        msgspec.json.decode(repair_surrogates(data))
+        msgspec.json.decode(repair_surrogates(data)[0])
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return True
     return False

@@ -31,7 +31,7 @@ _WORDINGS = (
     r"input tokens exceed|input length .{0,40}exceeds",  # OpenAI's newer models, Poolside
     r"exceeded model token limit",  # Moonshot
     r"range of input length should be",  # Qwen
-    r"inputs? tokens? \+ `?max_new_tokens`?.{0,60}must be <=",  # Text Generation Inference
+    r"`?inputs?`? tokens? \+ `?max_new_tokens`?.{0,60}must be <=",  # Text Generation Inference
     r"`?inputs`? (?:tokens )?must have less than \d+ tokens",  # Text Generation Inference
     r"(?:max_tokens|max_completion_tokens)\W.{0,60}maximum context",  # vLLM
     r"too many (?:input |prompt )?tokens",

@@ -45,6 +45,7 @@ __all__ = ["ChunkReader", "Expected"]
 
 _TEXT = "text"
 _REASONING = "reasoning"
+_REFUSAL = "refusal"  # only where halves wait: in the answer it is a part of the text's message
 _LEGACY_CALL = -1  # the index under which `function_call`, the predecessor of `tool_calls`, is kept
 _NO_USAGE = UsageSeen()
 
@@ -94,15 +95,21 @@ class ChunkReader:
         self.broken = False
         self.spoke = False
 
-    def expect_halves(self) -> None:
-        """From here on texts may begin or end with half a surrogate pair, as stand-ins."""
+    def expect_halves(self, *, stand_ins: int) -> None:
+        """The next chunk may hold stand-ins; from it on, texts may begin or end with half a surrogate pair."""
         if self._halves is None:
             self._halves = Halves()
+        self._halves.stand_ins = stand_ins
 
     def read(self, chunk: Chunk, out: list[Delta]) -> None:
         """Take one chunk."""
         if not self._opened:
             self._open(chunk, out)
+        self._take(chunk, out)
+        if self._halves is not None:
+            self._halves.stand_ins = 0
+
+    def _take(self, chunk: Chunk, out: list[Delta]) -> None:
         if chunk.error is not ABSENT and self._failed(chunk.error, out):
             return
         if chunk.choices:
@@ -187,7 +194,7 @@ class ChunkReader:
             else:
                 self._say(content, out)
         if delta.refusal:
-            refusal = self._whole(_TEXT, delta.refusal, out)
+            refusal = self._whole(_REFUSAL, self._native(delta.refusal), out)
             if refusal:
                 self.spoke = True
                 out.append(Refusal(_TEXT, refusal))
@@ -221,7 +228,7 @@ class ChunkReader:
     def _muse(self, text: str, out: list[Delta]) -> None:
         if self._think is not None:
             self._think.stand_aside()
-        self._think_aloud(text, out)
+        self._think_aloud(self._native(text), out)
 
     def _think_aloud(self, text: str, out: list[Delta]) -> None:
         text = self._whole(_REASONING, text, out)
@@ -241,6 +248,7 @@ class ChunkReader:
                 self._say(part.text, out)
 
     def _say(self, text: str, out: list[Delta]) -> None:
+        text = self._native(text)
         if self._think is None:
             self._speak(text, out)
             return
@@ -269,13 +277,11 @@ class ChunkReader:
     def _call(self, index: int | None, call_id: str, *, function: FunctionFragment | None, out: list[Delta]) -> None:
         self._logprobs = []
         name, arguments = "", ""
-        if function is not None:
-            name = function.name or ""
-            given = function.arguments
-            arguments = given or "" if given is None or isinstance(given, str) else msgspec.json.encode(given).decode()
         try:
+            if function is not None:
+                name, arguments = function.name or "", self._native(_argument_text(function))
             deltas = self._calls.add(index, call_id, name=name, arguments=arguments)
-        except CallMixUpError as error:
+        except (CallMixUpError, UnicodeDecodeError) as error:
             self.fail(protocol_fault(self._target, str(error)), out)
             return
         self.spoke = self.spoke or self._calls.any
@@ -298,6 +304,8 @@ class ChunkReader:
 
     def _take_logprobs(self, raw: Raw, out: list[Delta]) -> None:
         try:
+            if self._halves is not None:
+                raw = Raw(self._halves.replaced(bytes(raw)))
             self._logprobs += logprob_entries(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             self.fail(protocol_fault(self._target, f"logprobs: {error}"), out)
@@ -337,12 +345,15 @@ class ChunkReader:
             for key in self._halves.others(None):
                 self._settle_key(key, out)
 
+    def _native(self, text: str) -> str:
+        return self._halves.native(text) if self._halves is not None else text
+
     def _whole(self, key: Key, text: str, out: list[Delta]) -> str:
         """The part of a text that can be given out. A half that waits in another block has waited in vain."""
         if self._halves is None:
             return text
         for other in self._halves.others(key):
-            if other in (_TEXT, _REASONING):
+            if other in (_TEXT, _REASONING, _REFUSAL):
                 self._settle_key(other, out)
         return self._halves.join(key, text)
 
@@ -354,8 +365,18 @@ class ChunkReader:
             out.append(Text(_TEXT, lone))
         elif key == _REASONING:
             out.append(Reasoning(_REASONING, lone, self._part))
+        elif key == _REFUSAL:
+            out.append(Refusal(_TEXT, lone))
         else:
             out.append(CallArguments(key, lone))
+
+
+def _argument_text(function: FunctionFragment) -> str:
+    """The arguments as a text. Raises UnicodeDecodeError: the inside of JSON arguments was not checked yet."""
+    given = function.arguments
+    if given is None or isinstance(given, str):
+        return given or ""
+    return msgspec.json.encode(given).decode()
 
 
 def _numbered(message: ChoiceDelta) -> ChoiceDelta:

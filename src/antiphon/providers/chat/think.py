@@ -17,12 +17,13 @@ class ThinkSplitter:
     thought until the closing tag. When none of the two ever comes, `end` gives the whole text once more, as text.
     """
 
-    __slots__ = ("_held", "_opened", "_state", "_untagged")
+    __slots__ = ("_begun", "_held", "_opened", "_state", "_untagged")
 
     def __init__(self) -> None:
         self._state: Literal["start", "thought", "gap", "text"] = "start"
         self._held = ""
         self._opened = False
+        self._begun = False
         self._untagged: list[str] = []
 
     def stand_aside(self) -> None:
@@ -65,10 +66,14 @@ class ThinkSplitter:
         self._state = "thought"
         if visible.startswith(_OPEN):
             self._opened = True
-            return self._thought(visible[len(_OPEN) :].lstrip())
+            return self._thought(visible[len(_OPEN) :])
+        self._begun = True
         return self._thought(text)
 
     def _thought(self, text: str) -> list[Piece]:
+        if not self._begun:
+            text = text.lstrip()  # the line break behind the tag
+            self._begun = bool(text)
         thought, closed, rest = text.partition(_CLOSE)
         if closed:
             self._state = "gap"

@@ -12,16 +12,17 @@ _NO_COMPLETION = CompletionDetails()
 def usage_seen(counts: UsageCounts) -> UsageSeen:
     """Map the fields. `prompt_tokens` already has the cached ones in it, `completion_tokens` mostly the reasoning.
 
-    xAI counts reasoning apart from the completion. That shows in the sum, which is what decides: no guess is made
-    where the reported numbers do not add up exactly.
+    Some count reasoning apart from the completion (xAI, Gemini). That shows in the numbers, which is what decides: the
+    sum only adds up with the reasoning in it, or there is more reasoning than completion.
     """
     prompt = counts.prompt_tokens_details or _NO_PROMPT
     completion = counts.completion_tokens_details or _NO_COMPLETION
     sent = _first(counts.prompt_tokens, counts.input_tokens)
     received = _first(counts.completion_tokens, counts.output_tokens)
     reasoning = _first(completion.reasoning_tokens, counts.reasoning_tokens)
-    if reasoning and sent is not None and received is not None and counts.total_tokens == sent + received + reasoning:
-        received += reasoning
+    if reasoning and received is not None:
+        apart = sent is not None and counts.total_tokens == sent + received + reasoning
+        received += reasoning if apart or reasoning > received else 0
     return UsageSeen(
         input_tokens=sent,
         output_tokens=received,
