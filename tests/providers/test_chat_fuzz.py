@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from antiphon.protocol.assembler import Outcome
 from antiphon.protocol.deltas import Broke, Delta, Opened, Stopped, UsageSeen
