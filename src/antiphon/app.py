@@ -23,6 +23,7 @@ from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
 from antiphon.engine.prepare import Parts, RunLimits
 from antiphon.lib.clock import SystemClock, SystemIds
+from antiphon.lib.log import AccessLog, Timestamp
 from antiphon.local.model import LocalModelError, Progress, ensure_model
 from antiphon.local.supervisor import LocalModel
 from antiphon.local.supervisor import LocalSettings as LocalProcess
@@ -105,6 +106,10 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
         stack.push_async_callback(store.close)
         keys = await stack.enter_async_context(KeyRing(store, clock))
         client = await stack.enter_async_context(UpstreamClient(connect_s=settings.limits.connect_s))
+        log = AccessLog() if settings.server.access_log else None
+        if log is not None:
+            stack.callback(log.close)
+        telemetry = Telemetry(log=log.write if log else None, timestamp=Timestamp())
         background = await stack.enter_async_context(_Background())
         if local is not None:
             background.start(local.run())
@@ -120,31 +125,21 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             ids=ids,
             limits=RunLimits(settings.limits.run_s, retention_s),
         )
-        yield _services(settings, Engine(parts), keys=keys, router=router, ready=_readiness(store, local))
-
-
-def _services(
-    settings: Settings,
-    engine: Engine,
-    *,
-    keys: KeyRing,
-    router: ModelRouter,
-    ready: Callable[[], Awaitable[dict[str, str]]],
-) -> Services:
-    server = settings.server
-    ids = SystemIds()
-    return Services(
-        engine=engine,
-        keys=keys,
-        router=router,
-        bodies=BodyReader(max_bytes=server.max_body_mib * _MIB, max_total_bytes=server.max_memory_bodies_mib * _MIB),
-        streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
-        clock=SystemClock(),
-        telemetry=Telemetry(access_log=server.access_log),
-        new_request_id=ids.new_request_id,
-        ready=ready,
-        serves_docs=server.docs,
-    )
+        server = settings.server
+        yield Services(
+            engine=Engine(parts),
+            keys=keys,
+            router=router,
+            bodies=BodyReader(
+                max_bytes=server.max_body_mib * _MIB, max_total_bytes=server.max_memory_bodies_mib * _MIB
+            ),
+            streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
+            clock=clock,
+            telemetry=telemetry,
+            new_request_id=ids.new_request_id,
+            ready=_readiness(store, local),
+            serves_docs=server.docs,
+        )
 
 
 class _Background:

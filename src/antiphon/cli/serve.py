@@ -27,7 +27,7 @@ _KEY_FILE = "quickstart.key"
 
 def serve(settings: Settings, *, host: str | None, port: int | None) -> int:
     """Run until told to stop. Returns the exit code."""
-    setup_logging(access_log=settings.server.access_log)
+    setup_logging()
     settings = _listening(settings, host=host, port=port)
     console = Console(stderr=True)
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from antiphon.edge.problems import error_body
+from antiphon.edge.watch import CONNECTION
 from antiphon.protocol.faults import RequestFault
 
 __all__ = ["GatewayServer", "server_config"]
@@ -29,6 +30,8 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
+        self._watchers: set[Callable[[], None]] = set()
+        self._connection: dict[object, object] = {"watchers": self._watchers}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock for the first head."""
@@ -36,9 +39,17 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock, and tell who watches."""
         self._stop_head_timer()
         super().connection_lost(exc)
+        for tell in tuple(self._watchers):
+            tell()
+
+    def on_message_begin(self) -> None:
+        """Let handlers watch the connection without a task of their own."""
+        super().on_message_begin()
+        self._head_bytes += 1  # a head has begun, be it behind another request in the same read
+        self.scope["extensions"] = {CONNECTION: self._connection}
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head."""
@@ -48,8 +59,8 @@ class HeadLimitProtocol(HttpToolsProtocol):
         if self._in_head:
             if self._head_bytes > _MAX_HEAD_BYTES:
                 self.transport.close()
-            elif self._head_timer is None and not self.transport.is_closing():
-                self._start_head_timer()
+            elif self._head_bytes and self._head_timer is None and not self.transport.is_closing():
+                self._start_head_timer()  # not before there is something of a head: until then an answer may be running
 
     def on_headers_complete(self) -> None:
         """The head is whole; one that came with its body in the same read may not be larger than the cap either."""

@@ -7,6 +7,8 @@ the client reads. What is held per client is the transport's buffer and one writ
 import asyncio
 import urllib.parse
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct
 
@@ -33,11 +35,17 @@ def notice_headers(notices: Sequence[Notice], target: Target | None) -> Headers:
     """What the answer's headers tell: who answered, and what was ignored."""
     headers: Headers = []
     if target is not None:
-        headers.append((b"x-actual-model", _safe(f"{target.provider}/{target.model}").encode()))
-    ignored = ",".join(dict.fromkeys(_safe(notice.where) for notice in notices if notice.kind == "dropped"))
-    if ignored:
+        headers.append((b"x-actual-model", _target_name(target.provider, target.model)))
+    if notices and (
+        ignored := ",".join(dict.fromkeys(_safe(notice.where) for notice in notices if notice.kind == "dropped"))
+    ):
         headers.append((b"x-antiphon-ignored", ignored[:_IGNORED_HEADER_BYTES].encode()))
     return headers
+
+
+@lru_cache(maxsize=1024)
+def _target_name(provider: str, model: str) -> bytes:
+    return _safe(f"{provider}/{model}").encode()
 
 
 def _safe(text: str) -> str:
@@ -96,18 +104,17 @@ class StreamSink:
         """Send the last events and the end marker in one write."""
         await self._send(b"".join(map(encode_event, events)) + DONE, more=False)
 
-    async def tick(self) -> bool:
-        """Called about every second: heartbeat, early status. False when the client takes nothing any more."""
+    def due(self) -> Literal["nothing", "beat", "stalled"]:
+        """What time it is: nothing to do, something to send, or a client that takes nothing any more."""
         now = self._loop.time()
         if self._writing_since is not None:
-            return now - self._writing_since < self._settings.stall_s
-        quiet_s = now - self._last_write
-        if not self.status_sent:
-            if quiet_s >= self._settings.early_status_s:
-                await self._send(b"")
-        elif quiet_s >= self._settings.heartbeat_s:
-            await self._send(HEARTBEAT)
-        return True
+            return "stalled" if now - self._writing_since >= self._settings.stall_s else "nothing"
+        limit_s = self._settings.heartbeat_s if self.status_sent else self._settings.early_status_s
+        return "beat" if now - self._last_write >= limit_s else "nothing"
+
+    async def beat(self) -> None:
+        """Send the status early, or a heartbeat."""
+        await self._send(HEARTBEAT if self.status_sent else b"")
 
     async def _send(self, data: bytes, *, more: bool = True) -> None:
         async with self._lock:

@@ -1,93 +1,172 @@
-"""What operators watch: Prometheus metrics with few labels, and one log line per request. Never prompts or outputs."""
+"""What operators watch: Prometheus metrics with few labels, and one log line per request. Never prompts or outputs.
 
-import logging
+Counting is plain arithmetic in the event loop's thread, read by the Prometheus library only when somebody asks:
+its own counters take a lock each, and six of them would cost more than the protocol work of a request.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from msgspec import UNSET, Struct, UnsetType
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 from antiphon.edge.asgi import Exchange
+from antiphon.protocol.records import RunRow
 
-__all__ = ["Telemetry"]
+__all__ = ["AccessLine", "Telemetry"]
 
-_SECONDS = (0.005, 0.02, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
-_access = logging.getLogger("antiphon.access")
-_encoder = msgspec.json.Encoder()
+_BUCKETS_S = (0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
-class Telemetry:
-    """Counts requests and runs. One per process."""
+class AccessLine(Struct, frozen=True, omit_defaults=True):
+    """One line of the access log. `ms` is the time to the end of the answer, `first_ms` to its first output."""
 
-    def __init__(self, *, access_log: bool = True) -> None:
-        registry = CollectorRegistry()
-        self._registry = registry
-        self._access_log = access_log
-        self._requests = Counter(
-            "antiphon_requests", "HTTP requests by route and status.", ["route", "status"], registry=registry
-        )
-        self._seconds = Histogram(
-            "antiphon_request_seconds", "Time to the end of the answer.", ["route"], registry=registry, buckets=_SECONDS
-        )
-        self._runs = Counter(
-            "antiphon_runs", "Model runs by provider and outcome.", ["provider", "status"], registry=registry
-        )
-        self._tokens = Counter("antiphon_tokens", "Tokens by provider.", ["provider", "kind"], registry=registry)
-        self._first = Histogram(
-            "antiphon_first_output_seconds", "Time to the first output.", registry=registry, buckets=_SECONDS
-        )
-        self._live = Gauge("antiphon_live_runs", "Runs under way.", registry=registry)
-        self._children: dict[tuple[str, ...], Counter | Histogram] = {}
+    time: str
+    logger: str = "access"
+    request_id: str = ""
+    method: str = ""
+    path: str = ""
+    status: int = 0
+    ms: float = 0.0
+    client: str | UnsetType = UNSET
+    tenant: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    response_id: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    provider: str | UnsetType = UNSET
+    run: str | UnsetType = UNSET
+    input_tokens: int | UnsetType = UNSET
+    output_tokens: int | UnsetType = UNSET
+    first_ms: int | UnsetType = UNSET
+
+
+class _Histogram:
+    """Counts per bucket, and the sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BUCKETS_S) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(_BUCKETS_S, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as Prometheus wants them."""
+        seen = 0
+        rows: list[tuple[str, float]] = []
+        for limit, count in zip([*map(str, _BUCKETS_S), "+Inf"], self.counts, strict=True):
+            seen += count
+            rows.append((limit, seen))
+        return rows
+
+
+class Telemetry(Collector):
+    """Counts requests and runs. One per process; used from the event loop's thread only.
+
+    Args:
+        log: takes one line of JSON per request; `None` for no access log.
+        timestamp: the current time as the log writes it.
+    """
+
+    def __init__(self, *, log: Callable[[bytes], None] | None, timestamp: Callable[[], str]) -> None:
+        self._log = log
+        self._timestamp = timestamp
+        self._encode = msgspec.json.Encoder().encode
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._runs: Counter[tuple[str, str]] = Counter()
+        self._tokens: Counter[tuple[str, str]] = Counter()
+        self._seconds: dict[str, _Histogram] = {}
+        self._first = _Histogram()
+        self._live_runs = 0
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
 
     def render(self, *, live_runs: int) -> tuple[bytes, bytes]:
         """The metrics in Prometheus' text form, and its content type."""
-        self._live.set(live_runs)
+        self._live_runs = live_runs
         return generate_latest(self._registry), CONTENT_TYPE_LATEST.encode()
+
+    def collect(self) -> Iterator[Metric]:
+        """For the Prometheus library."""
+        for name, help_text, labels, counts in (
+            ("antiphon_requests", "HTTP requests by route and status.", ("route", "status"), self._requests),
+            ("antiphon_runs", "Model runs by provider and outcome.", ("provider", "status"), self._runs),
+            ("antiphon_tokens", "Tokens by provider and kind.", ("provider", "kind"), self._tokens),
+        ):
+            family = CounterMetricFamily(name, help_text, labels=labels)
+            for values, count in counts.items():
+                family.add_metric(values, count)
+            yield family
+        seconds = HistogramMetricFamily(
+            "antiphon_request_seconds", "Time to the end of the answer, by route.", labels=["route"]
+        )
+        for route, histogram in self._seconds.items():
+            seconds.add_metric([route], histogram.buckets(), histogram.total)
+        yield seconds
+        first = HistogramMetricFamily("antiphon_first_output_seconds", "Time to a run's first output.")
+        first.add_metric([], self._first.buckets(), self._first.total)
+        yield first
+        yield GaugeMetricFamily("antiphon_live_runs", "Runs under way.", value=self._live_runs)
 
     def request_done(self, exchange: Exchange, seconds: float) -> None:
         """One request has ended, however it ended. 499 stands for a client that left."""
         route = exchange.route or "unknown"
         status = 499 if exchange.client_gone else exchange.status
-        self._count(self._requests, route, str(status))
-        self._observe(self._seconds, route, seconds=seconds)
-        line: dict[str, object] = {
-            "request_id": exchange.request_id,
-            "method": exchange.scope["method"],
-            "path": exchange.scope["path"][:512],
-            "status": status,
-            "ms": round(seconds * 1000, 1),
-        }
-        if exchange.principal is not None:
-            line["tenant"] = exchange.principal.tenant.id
-            line["key"] = exchange.principal.key_name
-        if exchange.error:
-            line["error"] = exchange.error
-        if exchange.run is not None:
-            self._run_done(exchange, line)
-        if self._access_log:
-            _access.info("%s", _encoder.encode(line).decode())
-
-    def _run_done(self, exchange: Exchange, line: dict[str, object]) -> None:
+        self._requests[route, str(status)] += 1
+        histogram = self._seconds.get(route)
+        if histogram is None:
+            histogram = self._seconds[route] = _Histogram()
+        histogram.observe(seconds)
         run = exchange.run
-        if run is None or run.row is None:
-            return
-        row = run.row
-        line |= {"response_id": run.record.id, "model": row.model, "provider": row.provider, "run": row.status}
-        self._count(self._runs, row.provider, row.status)
+        row = run.row if run is not None else None
+        first_ms = run.record.timing.first_event if run is not None else None
+        if row is not None:
+            self._count_run(row, first_ms)
+        if self._log is not None:
+            self._log(self._encode(self._line(exchange, row, status=status, seconds=seconds, first_ms=first_ms)))
+
+    def _count_run(self, row: RunRow, first_ms: int | None) -> None:
+        self._runs[row.provider, row.status] += 1
         if row.input_tokens is not None and row.output_tokens is not None:
-            self._count(self._tokens, row.provider, "input", amount=row.input_tokens)
-            self._count(self._tokens, row.provider, "output", amount=row.output_tokens)
-            line |= {"input_tokens": row.input_tokens, "output_tokens": row.output_tokens}
-        first_ms = run.record.timing.first_event
+            self._tokens[row.provider, "input"] += row.input_tokens
+            self._tokens[row.provider, "output"] += row.output_tokens
         if first_ms is not None:
             self._first.observe(first_ms / 1000)
-            line["first_ms"] = first_ms
 
-    def _count(self, metric: Counter, *labels: str, amount: int = 1) -> None:
-        key = (metric._name, *labels)  # noqa: SLF001 - looking a child up by its labels costs more than counting
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = metric.labels(*labels)
-        child.inc(amount)  # type: ignore[union-attr]  # only counters are kept under a counter's name
+    def _line(
+        self, exchange: Exchange, row: RunRow | None, *, status: int, seconds: float, first_ms: int | None
+    ) -> AccessLine:
+        scope, principal = exchange.scope, exchange.principal
+        client = scope.get("client")
+        return AccessLine(
+            time=self._timestamp(),
+            request_id=exchange.request_id,
+            method=scope["method"],
+            path=scope["path"][:512],
+            status=status,
+            ms=round(seconds * 1000, 1),
+            client=client[0] if client else UNSET,
+            tenant=principal.tenant.id if principal else UNSET,
+            key=principal.key_name if principal else UNSET,
+            error=exchange.error or UNSET,
+            response_id=exchange.run.record.id if row is not None and exchange.run is not None else UNSET,
+            model=row.model if row else UNSET,
+            provider=row.provider if row else UNSET,
+            run=row.status if row else UNSET,
+            input_tokens=_known(row.input_tokens) if row else UNSET,
+            output_tokens=_known(row.output_tokens) if row else UNSET,
+            first_ms=_known(first_ms),
+        )
 
-    def _observe(self, metric: Histogram, *labels: str, seconds: float) -> None:
-        metric.labels(*labels).observe(seconds)
+
+def _known(value: int | None) -> int | UnsetType:
+    return UNSET if value is None else value

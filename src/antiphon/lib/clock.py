@@ -19,12 +19,23 @@ class SystemClock:
 
 
 class SystemIds:
-    """Identifiers nobody can guess."""
+    """Identifiers nobody can guess. Random bytes come from the system in batches: each call there is a system call."""
+
+    def __init__(self) -> None:
+        self._noise = b""
+        self._used = 0
+
+    def _random(self, count: int) -> bytes:
+        if self._used + count > len(self._noise):
+            self._noise = os.urandom(4096)
+            self._used = 0
+        self._used += count
+        return self._noise[self._used - count : self._used]
 
     def new_response_id(self) -> bytes:
         """A version 7 UUID (RFC 9562): 48 bits of milliseconds, 74 random bits."""
         stamp = time.time_ns() // 1_000_000
-        noise = os.urandom(10)
+        noise = self._random(10)
         return b"".join(
             (
                 stamp.to_bytes(6, "big"),
@@ -35,8 +46,8 @@ class SystemIds:
 
     def new_call_id(self) -> str:
         """`call_` and 24 hex digits."""
-        return "call_" + os.urandom(12).hex()
+        return "call_" + self._random(12).hex()
 
     def new_request_id(self) -> str:
         """`req_` and 24 hex digits."""
-        return "req_" + os.urandom(12).hex()
+        return "req_" + self._random(12).hex()
