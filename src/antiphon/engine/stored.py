@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from antiphon.engine.history import turn_input, turn_output
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.ids import INPUT_ORDINAL, ResponseId, item_id
 from antiphon.protocol.records import Turn
 
 __all__ = ["ItemPage", "list_items", "stored_resource"]
@@ -34,11 +35,14 @@ def list_items(chain: Sequence[Turn], page: ItemPage) -> bytes:
     Raises:
         RequestFault: 404, `after` names no item of the list.
     """
-    raws: list[Raw] = []
-    for turn in chain[:-1]:
-        raws += turn_input(turn) + turn_output(turn)
-    raws += turn_input(chain[-1])
-    items = [_stored_form(raw) for raw in raws]
+    items: list[dict[str, object]] = []
+    known: set[object] = set()
+    for turn in chain:
+        raws = turn_input(turn)
+        if turn is not chain[-1]:
+            raws += turn_output(turn)
+        for number, raw in enumerate(raws):
+            items.append(_named_once(_stored_form(raw), known, owner=turn.id, number=number))
     if page.order == "desc":
         items.reverse()
     start = _start(items, page.after)
@@ -61,6 +65,17 @@ def _start(items: Sequence[dict[str, object]], after: str | None) -> int:
         if item["id"] == after:
             return index + 1
     raise RequestFault(f"Item with id '{after[:80]}' not found.", status=404, code="item_not_found", param="after")
+
+
+def _named_once(item: dict[str, object], known: set[object], *, owner: ResponseId, number: int) -> dict[str, object]:
+    """The item, under another id if its own stands in the list already: pages are found by id.
+
+    That happens to items that were referenced inside their own conversation, and to ids that clients make.
+    """
+    if item["id"] in known:
+        item["id"] = item_id(str(item["type"]), owner, INPUT_ORDINAL + number)
+    known.add(item["id"])
+    return item
 
 
 def _stored_form(raw: Raw) -> dict[str, object]:
