@@ -7,7 +7,7 @@ __all__ = ["ThinkSplitter"]
 _OPEN = "<think>"
 _CLOSE = "</think>"
 
-Piece = tuple[bool, str]
+_Piece = tuple[bool, str]
 
 
 class ThinkSplitter:
@@ -31,7 +31,7 @@ class ThinkSplitter:
         if self._state == "start":
             self._state = "text"
 
-    def feed(self, text: str) -> list[Piece]:
+    def feed(self, text: str) -> list[_Piece]:
         """Pieces in order: (whether it is thought, the piece)."""
         held, self._held = self._held, ""
         if self._state == "text":
@@ -43,9 +43,9 @@ class ThinkSplitter:
             return self._after(text)
         return self._thought(text)
 
-    def end(self, *, answer_missing: bool) -> list[Piece]:
+    def end(self, *, answer_missing: bool) -> list[_Piece]:
         """What was held back. With `answer_missing`, a text that had no tag at all is given back as text."""
-        pieces: list[Piece] = []
+        pieces: list[_Piece] = []
         if self._held:
             thought = self._state == "thought"
             pieces.append((thought, self._held))
@@ -58,7 +58,7 @@ class ThinkSplitter:
         self._state = "text"
         return pieces
 
-    def _start(self, text: str) -> list[Piece]:
+    def _start(self, text: str) -> list[_Piece]:
         visible = text.lstrip()
         if _OPEN.startswith(visible) and visible != _OPEN:
             self._held = text
@@ -70,7 +70,7 @@ class ThinkSplitter:
         self._begun = True
         return self._thought(text)
 
-    def _thought(self, text: str) -> list[Piece]:
+    def _thought(self, text: str) -> list[_Piece]:
         if not self._begun:
             text = text.lstrip()  # the line break behind the tag
             self._begun = bool(text)
@@ -86,7 +86,7 @@ class ThinkSplitter:
             self._untagged.append(text)
         return [(True, text)] if text else []
 
-    def _after(self, text: str) -> list[Piece]:
+    def _after(self, text: str) -> list[_Piece]:
         """Between the tag and the answer stand line breaks that belong to neither."""
         text = text.lstrip()
         if not text:

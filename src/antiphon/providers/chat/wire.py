@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 __all__ = [
+    "AudioContent",
     "AudioPart",
     "Call",
     "CalledFunction",
