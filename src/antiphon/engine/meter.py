@@ -34,17 +34,21 @@ class Meter(Struct):
                 setattr(self, name, value)
 
     def total(self, *, request_bytes: int, output: tuple[OutputItem, ...]) -> Usage:
-        """The run's usage. Counts that nobody reported are estimated from sizes, and the whole is marked."""
+        """The run's usage. Counts that nobody reported are estimated from sizes, and the whole is marked.
+
+        A part that is reported larger than its whole is cut to it: clients subtract the one from the other.
+        """
         sent, written = self.input_tokens, self.output_tokens
         estimated = sent is None or written is None
         sent = estimate_tokens(request_bytes) if sent is None else sent
         written = estimate_tokens(_size(output)) if written is None else written
+        cached = min(self.cached_tokens or 0, sent)
         return Usage(
             sent,
             written,
             sent + written,
-            InputDetails(self.cached_tokens or 0, self.cache_write_tokens or 0),
-            OutputDetails(self.reasoning_tokens or 0),
+            InputDetails(cached, min(self.cache_write_tokens or 0, sent - cached)),
+            OutputDetails(min(self.reasoning_tokens or 0, written)),
             True if estimated else UNSET,
         )
 
