@@ -1,0 +1,224 @@
+"""What the fields of answers mean: the response and its items, events, usage, and the run record."""
+
+from antiphon.edge.openapi.schemas import FieldNote, Schema, reference
+
+__all__ = ["ANSWER_NOTES"]
+
+_LOGPROBS: Schema = {"type": "array", "items": {"type": "object"}}
+_NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
+_TEXT: Schema = {
+    "type": "object",
+    "properties": {
+        "format": {
+            "type": "object",
+            "properties": {
+                "type": {"type": "string", "enum": ["text", "json_object", "json_schema"]},
+                "name": {"type": "string"},
+                "schema": {"type": "object"},
+                "description": _NULLABLE_TEXT,
+                "strict": {"type": ["boolean", "null"]},
+            },
+            "required": ["type"],
+        },
+        "verbosity": {"type": "string", "enum": ["low", "medium", "high"]},
+    },
+    "required": ["format"],
+}
+_TOOL_CHOICE: Schema = {
+    "anyOf": [{"type": "string", "enum": ["none", "auto", "required"]}, {"type": "object", "required": ["type"]}]
+}
+
+_RESPONSE = {
+    "id": FieldNote("`resp_` and 32 hexadecimal digits."),
+    "object": FieldNote("Always `response`."),
+    "created_at": FieldNote("When it began, in Unix seconds."),
+    "status": FieldNote("How far it is, or how it ended."),
+    "model": FieldNote("The model as it was asked for. `x-actual-model` tells who answered."),
+    "completed_at": FieldNote("When it was completed, in Unix seconds."),
+    "error": FieldNote("Why it failed."),
+    "incomplete_details": FieldNote("Why it is incomplete."),
+    "instructions": FieldNote("As sent.", schema=_NULLABLE_TEXT),
+    "max_output_tokens": FieldNote("As sent."),
+    "max_tool_calls": FieldNote("As sent."),
+    "output": FieldNote("What the model produced, in order."),
+    "parallel_tool_calls": FieldNote("As sent, or the default."),
+    "previous_response_id": FieldNote("The response that this one continues."),
+    "prompt_cache_key": FieldNote("As sent."),
+    "reasoning": FieldNote("As sent.", schema=reference("ReasoningConfig")),
+    "safety_identifier": FieldNote("As sent."),
+    "service_tier": FieldNote("The tier that the provider used, or `default`."),
+    "store": FieldNote("Whether it is kept. False also when the database failed at the end."),
+    "background": FieldNote("Always false."),
+    "temperature": FieldNote("As sent, or 1."),
+    "text": FieldNote("As sent, in canonical words.", schema=_TEXT),
+    "tool_choice": FieldNote("As sent, or `auto`.", schema=_TOOL_CHOICE),
+    "tools": FieldNote(
+        "The functions, in the flat form.", schema={"type": "array", "items": reference("FunctionTool")}
+    ),
+    "top_logprobs": FieldNote("As sent, or 0."),
+    "top_p": FieldNote("As sent, or 1."),
+    "presence_penalty": FieldNote("As sent, or 0."),
+    "frequency_penalty": FieldNote("As sent, or 0."),
+    "truncation": FieldNote("As sent."),
+    "metadata": FieldNote("As sent."),
+    "usage": FieldNote("Tokens used. Null while it runs, and when it failed before there was any output."),
+    "user": FieldNote("As sent."),
+}
+
+_PARTS = {
+    "OutputMessage.status": FieldNote("`incomplete` when it was cut off."),
+    "OutputMessage.content": FieldNote("Its parts."),
+    "OutputMessage.role": FieldNote("Always `assistant`."),
+    "OutputTextPart.annotations": FieldNote("Citations, as the provider wrote them.", schema=_LOGPROBS),
+    "OutputTextPart.logprobs": FieldNote("Log probabilities of its tokens, if asked for.", schema=_LOGPROBS),
+    "ReasoningItem.summary": FieldNote("Summary of the thought, in parts."),
+    "ReasoningItem.content": FieldNote("The thought itself, where the provider shows it."),
+    "ReasoningItem.encrypted_content": FieldNote("Not sent yet."),
+    "FunctionCallItem.call_id": FieldNote("Name it in the `function_call_output` that answers."),
+    "FunctionTool.name": FieldNote("Its name."),
+    "FunctionTool.description": FieldNote("What it does."),
+    "FunctionTool.parameters": FieldNote("JSON Schema of its arguments.", schema={"type": ["object", "null"]}),
+    "FunctionTool.strict": FieldNote("As sent."),
+    "ReasoningConfig.effort": FieldNote("As sent."),
+    "ReasoningConfig.summary": FieldNote("As sent."),
+    "ErrorBody.code": FieldNote("One of the few codes that clients know, such as `server_error`."),
+    "ErrorBody.message": FieldNote("For people."),
+    "ErrorBody.reason": FieldNote("The finer code, from the table of errors."),
+    "IncompleteDetails.reason": FieldNote("The limit that was reached, or the provider's filter."),
+    "Usage.input_tokens": FieldNote("Tokens of input, cached ones included."),
+    "Usage.output_tokens": FieldNote("Tokens of output, reasoning included."),
+    "Usage.total_tokens": FieldNote("Both together."),
+    "Usage.input_tokens_details": FieldNote("Parts of the input."),
+    "Usage.output_tokens_details": FieldNote("Parts of the output."),
+    "Usage.estimated": FieldNote("Present and true when the provider did not report and the counts are estimates."),
+    "InputDetails.cached_tokens": FieldNote("Read from the provider's cache."),
+    "InputDetails.cache_write_tokens": FieldNote("Written to the provider's cache."),
+    "OutputDetails.reasoning_tokens": FieldNote("Spent on thinking."),
+    "Model.id": FieldNote("The name to use in `model`."),
+    "Model.created": FieldNote("In Unix seconds; 0 when nobody knows."),
+    "Model.owned_by": FieldNote("The provider, by the name that it has here."),
+    "Model.object": FieldNote("Always `model`."),
+    "*.refusal": FieldNote("Why the model refused."),
+    "*.text": FieldNote("The text."),
+    "*.id": FieldNote("Its id."),
+    "*.status": FieldNote("How far it is, or how it ended."),
+    "*.name": FieldNote("The function's name."),
+    "*.arguments": FieldNote("JSON as text, exactly as the model wrote it."),
+}
+
+_EVENTS = {
+    "AnnotationAddedEvent.annotation": FieldNote("The citation.", schema={"type": "object"}),
+    "TextDoneEvent.text": FieldNote("The whole text of the part."),
+    "*.sequence_number": FieldNote("Counts the events of a stream from 0."),
+    "*.response": FieldNote("The response as it is now."),
+    "*.output_index": FieldNote("Place of the item in `output`."),
+    "*.item": FieldNote("The item."),
+    "*.item_id": FieldNote("The item that this belongs to."),
+    "*.content_index": FieldNote("Place of the part in the item's `content`."),
+    "*.part": FieldNote("The part."),
+    "*.summary_index": FieldNote("Place of the part in the item's `summary`."),
+    "*.annotation_index": FieldNote("Place of the citation in the part's `annotations`."),
+    "*.delta": FieldNote("The next piece."),
+    "*.logprobs": FieldNote("Log probabilities of its tokens, if asked for.", schema=_LOGPROBS),
+}
+
+_RECORD = {
+    "id": FieldNote("The response's id."),
+    "tenant": FieldNote("Whose it is."),
+    "caller": FieldNote("Who asked."),
+    "created_at": FieldNote("When the request came, in Unix seconds."),
+    "model": FieldNote("The model as it was asked for."),
+    "stream": FieldNote("Whether a stream was asked for."),
+    "store": FieldNote("Whether keeping was asked for."),
+    "error": FieldNote("Code of the failure."),
+    "retention_days": FieldNote("How long it is kept."),
+    "end_user": FieldNote("Who the client acted for."),
+    "metadata": FieldNote("As sent."),
+    "previous_response_id": FieldNote("What it continues."),
+    "timing": FieldNote("Milestones."),
+    "candidates": FieldNote("Where it could have gone, best first."),
+    "attempts": FieldNote("Calls of providers."),
+    "items": FieldNote("What came out, and when."),
+    "notices": FieldNote("What was not done exactly as asked."),
+    "usage_estimated": FieldNote("Whether the token counts are estimates."),
+}
+_CALLER = {
+    "request_id": FieldNote("As in `x-request-id`."),
+    "key_id": FieldNote("Id of the key."),
+    "key_name": FieldNote("Name of the key."),
+    "front_door": FieldNote("The API that was used."),
+    "user_agent": FieldNote("The client's own words."),
+    "client_address": FieldNote("Where it came from."),
+    "trace_id": FieldNote("The `traceparent` header, as sent."),
+}
+_ATTEMPT = {
+    "number": FieldNote("Counts from 1."),
+    "target": FieldNote("`provider/model`."),
+    "credential": FieldNote("Name of the credential, never the credential."),
+    "start": FieldNote("When the call began, in ms since arrival."),
+    "status": FieldNote("HTTP status of the provider's answer."),
+    "first_byte": FieldNote("When the answer began, in ms since arrival."),
+    "first_delta": FieldNote("When the first output came, in ms since arrival."),
+    "end": FieldNote("When it ended, in ms since arrival."),
+    "upstream_id": FieldNote("The provider's id for it."),
+    "upstream_model": FieldNote("The model that the provider names."),
+    "stop": FieldNote("The provider's own word for why it stopped."),
+    "outcome": FieldNote("`served`, or a code of failure."),
+    "decision": FieldNote("What followed from the failure."),
+}
+_ITEM = {
+    "type": FieldNote("Its type."),
+    "start": FieldNote("When it began, in ms since arrival."),
+    "end": FieldNote("When it was done, in ms since arrival."),
+    "first_sequence": FieldNote("Number of its first event."),
+    "last_sequence": FieldNote("Number of its last event."),
+    "round": FieldNote("The model call that it came from."),
+    "ran_by": FieldNote("Who ran the tool."),
+}
+_TIMING = {
+    "read": FieldNote("The request was read, in ms since arrival."),
+    "authenticated": FieldNote("The key was checked."),
+    "history": FieldNote("Earlier turns were loaded."),
+    "routed": FieldNote("A provider was chosen."),
+    "encoded": FieldNote("The provider's request was written."),
+    "first_event": FieldNote("The first output event was sent."),
+    "first_text": FieldNote("The first text was sent."),
+    "finished": FieldNote("It was over."),
+}
+_NOTICE = {
+    "where": FieldNote("The request field."),
+    "kind": FieldNote("What was done instead. `dropped` is also told in `x-antiphon-ignored`."),
+    "reason": FieldNote("A short code."),
+    "asked": FieldNote("What was asked for."),
+    "became": FieldNote("What it became."),
+}
+
+
+def _of(owner: str, notes: dict[str, FieldNote]) -> dict[str, FieldNote]:
+    return {f"{owner}.{name}": note for name, note in notes.items()}
+
+
+ANSWER_NOTES = {
+    "Response": FieldNote("A response. The parameters of the request are repeated in it, with their defaults."),
+    "RunRecord": FieldNote("What happened behind a response. Parts that do not exist are left out."),
+    "Model": FieldNote("A model."),
+    "ReasoningConfig": FieldNote("How much to think, as sent."),
+    "FailedEvent": FieldNote("It failed after the stream had begun. Always last."),
+    "CompletedEvent": FieldNote("The model has finished. Always last."),
+    "IncompleteEvent": FieldNote("Stopped by a limit or a filter. Always last."),
+    "CreatedEvent": FieldNote("The response exists. Always first."),
+    "InProgressEvent": FieldNote("It is being made. Always second."),
+    "TextDeltaEvent": FieldNote("A piece of text."),
+    "ArgumentsDoneEvent": FieldNote("A call's whole arguments."),
+    **_of("Response", _RESPONSE),
+    **_PARTS,
+    **_EVENTS,
+    **_of("RunRecord", _RECORD),
+    **_of("RunCaller", _CALLER),
+    **_of("RunAttempt", _ATTEMPT),
+    **_of("RunItem", _ITEM),
+    **_of("RunTiming", _TIMING),
+    **_of("RunNotice", _NOTICE),
+    "RunCandidate.target": FieldNote("`provider/model`."),
+    "RunCandidate.verdict": FieldNote("What became of it."),
+}
