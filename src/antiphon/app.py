@@ -29,7 +29,7 @@ from antiphon.local.supervisor import LocalModel
 from antiphon.local.supervisor import LocalSettings as LocalProcess
 from antiphon.protocol.faults import StoreFault
 from antiphon.providers.chat.codec import ChatCodec
-from antiphon.routing.catalog import Provider, build_catalog, local_provider
+from antiphon.routing.catalog import build_catalog, local_provider
 from antiphon.routing.router import ModelRouter
 from antiphon.store.base import StoreSettings
 from antiphon.store.sql import SqlStore
@@ -96,7 +96,8 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
     async with AsyncExitStack() as stack:
         local = await _local_model(settings, progress=progress)
         extra = [local_provider(local.base_url, secret=local.api_key)] if local else []
-        router = _router(settings, extra)
+        catalog = build_catalog(settings, extra=extra)
+        router = ModelRouter(catalog, created=clock.now())
         store = await asyncio.to_thread(
             SqlStore.open,
             settings.database_url,
@@ -131,13 +132,15 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             keys=keys,
             router=router,
             bodies=BodyReader(
-                max_bytes=server.max_body_mib * _MIB, max_total_bytes=server.max_memory_bodies_mib * _MIB
+                max_bytes=server.max_body_mib * _MIB,
+                max_total_bytes=server.max_memory_bodies_mib * _MIB,
+                idle_s=server.body_idle_s,
             ),
             streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
             clock=clock,
             telemetry=telemetry,
             new_request_id=ids.new_request_id,
-            ready=_readiness(store, local),
+            ready=_readiness(store, local, alone=len(catalog.providers) == 1),
             serves_docs=server.docs,
         )
 
@@ -183,10 +186,6 @@ async def _local_model(settings: Settings, *, progress: Progress) -> LocalModel 
     return LocalModel(process)
 
 
-def _router(settings: Settings, extra: list[Provider]) -> ModelRouter:
-    return ModelRouter(build_catalog(settings, extra=extra))
-
-
 def _fetcher(settings: Settings) -> GuardedFetcher | None:
     fetch = settings.fetch
     if not fetch.enabled:
@@ -209,7 +208,9 @@ async def _purge(store: SqlStore, clock: SystemClock) -> None:
         await asyncio.sleep(_PURGE_EVERY_S)
 
 
-def _readiness(store: SqlStore, local: LocalModel | None) -> Callable[[], Awaitable[dict[str, str]]]:
+def _readiness(store: SqlStore, local: LocalModel | None, *, alone: bool) -> Callable[[], Awaitable[dict[str, str]]]:
+    """What readiness reports. A local model that keeps failing only counts when there is no other provider."""
+
     async def ready() -> dict[str, str]:
         checks = {"store": "ok"}
         try:
@@ -217,7 +218,7 @@ def _readiness(store: SqlStore, local: LocalModel | None) -> Callable[[], Awaita
         except StoreFault:
             checks["store"] = "unavailable"
         if local is not None and not local.ready.is_set():
-            checks["local_model"] = local.failure or "starting"
+            checks["local_model"] = "starting" if alone or local.failure is None else "degraded"
         return checks
 
     return ready

@@ -20,7 +20,7 @@ async def readyz(services: Services, exchange: Exchange) -> None:
     checks = await services.ready()
     if services.engine.draining:
         checks["server"] = "shutting down"
-    ready = all(state == "ok" for state in checks.values())
+    ready = all(state in ("ok", "degraded") for state in checks.values())
     body = {"status": "ready" if ready else "not ready", "checks": checks}
     await send_bytes(exchange, 200 if ready else 503, body=msgspec.json.encode(body))
 

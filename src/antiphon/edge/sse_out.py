@@ -21,6 +21,11 @@ from antiphon.protocol.target import Target
 __all__ = ["JsonSink", "StreamSettings", "StreamSink", "notice_headers"]
 
 _IGNORED_HEADER_BYTES = 1024
+_STREAM_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
 
 
 class StreamSettings(Struct, frozen=True):
@@ -82,10 +87,11 @@ class StreamSink:
         self._settings = settings
         self._headers: Headers = []
         self._held = b""
-        self._lock = asyncio.Lock()
+        self._to_client = exchange.send
+        self._beating: asyncio.Event | None = None
         self._loop = asyncio.get_running_loop()
         self._last_write = self._loop.time()
-        self._writing_since: float | None = None
+        self._writing = False
         self.status_sent = False
 
     def prepare(self, notices: Sequence[Notice], target: Target) -> None:
@@ -98,40 +104,46 @@ class StreamSink:
 
     async def write(self, events: Sequence[Event]) -> None:
         """Send events in one write; waits while the client reads slowly."""
-        await self._send(b"".join(map(encode_event, events)))
+        data = encode_event(events[0]) if len(events) == 1 else b"".join(map(encode_event, events))
+        if self._beating is not None:
+            await self._beating.wait()
+        await self._send(data)
 
     async def end(self, events: Sequence[Event]) -> None:
         """Send the last events and the end marker in one write."""
+        if self._beating is not None:
+            await self._beating.wait()
         await self._send(b"".join(map(encode_event, events)) + DONE, more=False)
 
     def due(self) -> Literal["nothing", "beat", "stalled"]:
         """What time it is: nothing to do, something to send, or a client that takes nothing any more."""
         now = self._loop.time()
-        if self._writing_since is not None:
-            return "stalled" if now - self._writing_since >= self._settings.stall_s else "nothing"
+        if self._writing:
+            return "stalled" if now - self._last_write >= self._settings.stall_s else "nothing"
         limit_s = self._settings.heartbeat_s if self.status_sent else self._settings.early_status_s
         return "beat" if now - self._last_write >= limit_s else "nothing"
 
     async def beat(self) -> None:
-        """Send the status early, or a heartbeat."""
-        await self._send(HEARTBEAT if self.status_sent else b"")
+        """Send the status early, or a heartbeat. Not while a write is under way: it would say the same."""
+        if self._writing:
+            return
+        self._beating = asyncio.Event()  # a write that comes meanwhile waits: events are never mixed
+        try:
+            await self._send(HEARTBEAT if self.status_sent else b"")
+        finally:
+            self._beating.set()
+            self._beating = None
 
     async def _send(self, data: bytes, *, more: bool = True) -> None:
-        async with self._lock:
-            self._writing_since = self._loop.time()
-            if not self.status_sent:
-                self.status_sent = True
-                data = self._held + data
-                self._held = b""
-                await self._exchange.start(
-                    200,
-                    [
-                        (b"content-type", b"text/event-stream; charset=utf-8"),
-                        (b"cache-control", b"no-cache"),
-                        (b"x-accel-buffering", b"no"),
-                        *self._headers,
-                    ],
-                )
-            await self._exchange.body(data, more=more)
-            self._last_write = self._loop.time()
-            self._writing_since = None
+        self._writing = True
+        self._last_write = self._loop.time()
+        if not self.status_sent:
+            self.status_sent = True
+            data = self._held + data
+            self._held = b""
+            await self._exchange.start(200, [*_STREAM_HEADERS, *self._headers])
+        if more:
+            await self._to_client({"type": "http.response.body", "body": data, "more_body": True})
+        else:
+            await self._exchange.body(data)
+        self._writing = False

@@ -22,6 +22,9 @@ _ERROR_BODY_BYTES = 64 * 1024
 #: not waited for longer than this.
 _GRACE_S = 3.0
 
+#: After the end marker only the end of the body can follow. Waiting for it keeps the connection usable.
+_GRACE_DONE_S = 0.1
+
 
 class Call(Struct, frozen=True):
     """What to send where, and how to read the answer."""
@@ -77,7 +80,10 @@ async def _read(call: Call, exchange: Exchange, *, take: Callable[[list[Delta]],
     decoder = call.codec.decoder(call.request, call.target, content_type=exchange.content_type)
     stopped = False
     while True:
-        data = await (_read_briefly(exchange) if stopped else exchange.read())
+        if stopped:
+            data = await _read_briefly(exchange, _GRACE_DONE_S if decoder.done else _GRACE_S)
+        else:
+            data = await exchange.read()
         batch = decoder.feed(data) if data else decoder.eof()
         if batch:
             stopped = await take(batch)
@@ -85,10 +91,10 @@ async def _read(call: Call, exchange: Exchange, *, take: Callable[[list[Delta]],
             return
 
 
-async def _read_briefly(exchange: Exchange) -> bytes:
+async def _read_briefly(exchange: Exchange, grace_s: float) -> bytes:
     """After the model stopped, a reset or silence is as good as the end."""
     try:
-        async with asyncio.timeout(_GRACE_S):
+        async with asyncio.timeout(grace_s):
             return await exchange.read()
     except (TimeoutError, NetworkFault):
         return b""

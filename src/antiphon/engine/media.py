@@ -2,14 +2,23 @@
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.items import FunctionCallOutput, InputFile, InputImage, InputItem, Message, Part
 from antiphon.upstream.fetch import GuardedFetcher
 
-__all__ = ["MediaInliner"]
+__all__ = ["MediaInliner", "UrlFault", "with_place"]
 
 _KINDS = ("image/", "application/pdf", "text/", "audio/", "video/")
+
+
+class UrlFault(RequestFault):
+    """A URL that may not or cannot be fetched. `url` tells which, for whoever knows where it stands."""
+
+    def __init__(self, url: str, fault: RequestFault) -> None:
+        super().__init__(fault.message, code=fault.code, status=fault.status, detail=fault.detail)
+        self.url = url
 
 
 class MediaInliner:
@@ -22,7 +31,7 @@ class MediaInliner:
         """Each URL's content as a data URL, fetched side by side.
 
         Raises:
-            RequestFault: 400, for the first that may not or cannot be fetched.
+            RequestFault: 400, for the first that may not or cannot be fetched: a `UrlFault` where it is one of them.
         """
         fetcher = self._fetcher
         if fetcher is None:
@@ -41,7 +50,10 @@ class MediaInliner:
 
 
 async def _data_url(fetcher: GuardedFetcher, url: str) -> str:
-    fetched = await fetcher.fetch(url, kinds=_KINDS)
+    try:
+        fetched = await fetcher.fetch(url, kinds=_KINDS)
+    except RequestFault as fault:
+        raise UrlFault(url, fault) from fault
     content = await asyncio.to_thread(base64.b64encode, fetched.body)
     return f"data:{fetched.media_type};base64,{content.decode()}"
 
@@ -52,3 +64,30 @@ def _first(faults: BaseExceptionGroup[RequestFault]) -> RequestFault:
         fault = fault.exceptions[0]
     assert isinstance(fault, RequestFault)  # noqa: S101 - the group holds nothing else
     return fault
+
+
+def with_place(fault: UrlFault, items: Sequence[InputItem]) -> RequestFault:
+    """The fault with the first place of its URL as `param`. What came from history has no place in the request."""
+    place = next((place for item in items for place, url in _urls(item) if url == fault.url), "input")
+    return RequestFault(fault.message, code=fault.code, status=fault.status, param=place, detail=fault.detail)
+
+
+def _urls(item: InputItem) -> Iterator[tuple[str, str | None]]:
+    """The URLs in an item with their places."""
+    parts, where = _parts(item)
+    for index, part in enumerate(parts):
+        url, field = None, ""
+        if isinstance(part, InputImage):
+            url, field = part.image_url, "image_url"
+        elif isinstance(part, InputFile):
+            url, field = part.file_url, "file_url"
+        yield f"{item.path}.{where}[{index}].{field}" if item.path.startswith("input[") else item.path, url
+
+
+def _parts(item: InputItem) -> tuple[Sequence[Part], str]:
+    match item.value:
+        case Message(content=list(parts)):
+            return parts, "content"
+        case FunctionCallOutput(output=list(parts)):
+            return parts, "output"
+    return (), ""

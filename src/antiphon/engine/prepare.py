@@ -1,12 +1,13 @@
 """Everything before the first byte goes upstream: history, route, media, and the encoded request."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, structs
 
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.history import History, load_history
+from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
 from antiphon.engine.record import Record
 from antiphon.protocol.ids import Ids
@@ -65,11 +66,18 @@ async def prepare(
     codec = parts.codecs[target.protocol]
     full = _for_upstream(request, tenant, history=history)
     urls = codec.media_urls(full, target)
-    media = await parts.media.inline(urls) if urls else {}
+    media = await _fetched(parts.media, urls, request=full) if urls else {}
     encoded = codec.encode(full, target, media=media)
     record.notices += [*request.notices, *encoded.notices]
     record.timing.encoded = clock_ms()
     return Plan(Call(full, target, codec, upstream_request(encoded, target)), history)
+
+
+async def _fetched(media: Media, urls: Sequence[str], *, request: Request) -> Mapping[str, str]:
+    try:
+        return await media.inline(urls)
+    except UrlFault as fault:
+        raise with_place(fault, request.input) from fault
 
 
 def _for_upstream(request: Request, tenant: Tenant, *, history: History) -> Request:

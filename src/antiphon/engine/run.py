@@ -160,6 +160,10 @@ class Run:
 
     async def _take(self, batch: list[deltas.Delta]) -> bool:
         """Sort one read's deltas; send the events they cause in one write."""
+        first = batch[0]
+        if len(batch) == 1 and isinstance(first, deltas.Text) and self._output_seen:  # nearly all reads of a stream
+            await self._sink.write(self._assembler.feed((first,)))
+            return self._stopped is not None
         output: list[deltas.OutputDelta] = []
         broke: Fault | None = None
         for delta in batch:

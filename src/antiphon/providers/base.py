@@ -34,6 +34,10 @@ class Encoded(Struct, frozen=True):
 class Decoder(Protocol):
     """Reads the body of one successful (2xx) upstream answer."""
 
+    @property
+    def done(self) -> bool:
+        """Nothing that still comes matters: the end marker was seen, or the answer broke."""
+
     def feed(self, data: bytes) -> list[Delta]:
         """Take bytes as they came. Never raises."""
 
