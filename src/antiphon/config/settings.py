@@ -51,6 +51,9 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_memory_bodies_mib: Annotated[
         int, Meta(ge=1, le=1_048_576, description="All request bodies in memory together, in MiB; beyond it: 503.")
     ] = 512
+    body_idle_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds that a request body may stop in the middle; beyond it: 408.")
+    ] = 30.0
     heartbeat_s: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds of silence after which a stream sends a comment.")
     ] = 15.0
