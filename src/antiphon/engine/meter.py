@@ -1,5 +1,7 @@
 """Token counts of a run: what the provider reported, and an estimate, marked as one, where it did not."""
 
+from collections.abc import Callable
+
 from msgspec import UNSET, Struct
 
 from antiphon.protocol.deltas import UsageSeen
@@ -33,7 +35,7 @@ class Meter(Struct):
             if value is not None:
                 setattr(self, name, value)
 
-    def total(self, *, request_bytes: int, output: tuple[OutputItem, ...]) -> Usage:
+    def total(self, *, request_bytes: int, output: Callable[[], tuple[OutputItem, ...]]) -> Usage:
         """The run's usage. Counts that nobody reported are estimated from sizes, and the whole is marked.
 
         A part that is reported larger than its whole is cut to it: clients subtract the one from the other.
@@ -41,7 +43,7 @@ class Meter(Struct):
         sent, written = self.input_tokens, self.output_tokens
         estimated = sent is None or written is None
         sent = estimate_tokens(request_bytes) if sent is None else sent
-        written = estimate_tokens(_size(output)) if written is None else written
+        written = estimate_tokens(_size(output())) if written is None else written
         cached = min(self.cached_tokens or 0, sent)
         return Usage(
             sent,

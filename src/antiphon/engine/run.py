@@ -230,8 +230,7 @@ class Run:
         """Close the response, commit it, and only then tell the client that it ended."""
         usage = None
         if self._plan is not None and (status != "failed" or self._output_seen):
-            output = self._assembler.snapshot().output
-            usage = self._meter.total(request_bytes=len(self._plan.call.upstream.body), output=output)
+            usage = self._meter.total(request_bytes=len(self._plan.call.upstream.body), output=self._assembler.output)
         outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._service_tier)
         closing, terminal = self._assembler.finish(outcome)
         self._trace(closing)

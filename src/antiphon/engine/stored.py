@@ -10,10 +10,24 @@ from antiphon.engine.history import turn_input, turn_output
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.ids import INPUT_ORDINAL, ResponseId, item_id
 from antiphon.protocol.records import Turn
+from antiphon.protocol.request import NULL
 
 __all__ = ["ItemPage", "list_items", "stored_resource"]
 
+
+class _Head(Struct, frozen=True):
+    """What decides how an item is listed. What is stored has an id."""
+
+    id: str
+    type: str | None = None
+    role: str | None = None
+    status: str | None = None
+    content: Raw = NULL
+
+
 _fields = msgspec.json.Decoder(dict[str, Raw])
+_head = msgspec.json.Decoder(_Head)
+_content = msgspec.json.Decoder(str | list[dict[str, Raw]] | None)
 
 
 class ItemPage(Struct, frozen=True):
@@ -79,26 +93,34 @@ def _named_once(item: dict[str, object], known: set[object], *, owner: ResponseI
 
 
 def _stored_form(raw: Raw) -> dict[str, object]:
-    """The item as the API lists it: typed, content as parts, defaults filled in; all other fields as they came."""
-    item: dict[str, object] = msgspec.json.decode(raw, type=dict[str, object])
-    kind = item.setdefault("type", "message")
+    """The item as the API lists it: typed, content as parts, defaults filled in.
+
+    All other fields stay as they came and are not looked into: a number there may be beyond any range of ours.
+    """
+    head = _head.decode(raw)
+    kind = head.type or "message"
+    item: dict[str, object] = {**_fields.decode(raw), "type": kind, "id": head.id}
     if kind == "message":
-        item["content"] = _parts(item.get("content"), assistant=item.get("role") == "assistant")
+        item["content"] = _parts(head.content, assistant=head.role == "assistant")
     elif kind == "reasoning":
-        item["summary"] = item.get("summary") or []
+        item["summary"] = item["summary"] if item.get("summary", NULL) != NULL else []
         return item
-    item["status"] = item.get("status") or "completed"
+    item["status"] = head.status or "completed"
     return item
 
 
-def _parts(content: object, *, assistant: bool) -> list[object]:
+def _parts(raw: Raw, *, assistant: bool) -> list[dict[str, object]]:
+    content = _content.decode(raw)
     if not isinstance(content, list):
-        text = content if isinstance(content, str) else ""
-        return _parts([{"type": "output_text" if assistant else "input_text", "text": text}], assistant=assistant)
-    for part in content:
-        if isinstance(part, dict):
-            if part.get("type") == "output_text":
-                part["annotations"] = part.get("annotations") or []
-            elif part.get("type") == "input_image":
-                part["detail"] = part.get("detail") or "auto"
-    return list(content)
+        kind = "output_text" if assistant else "input_text"
+        content = [{"type": Raw(b'"%b"' % kind.encode()), "text": Raw(msgspec.json.encode(content or ""))}]
+    return [_part(fields) for fields in content]
+
+
+def _part(fields: dict[str, Raw]) -> dict[str, object]:
+    match msgspec.json.decode(fields.get("type", NULL)):
+        case "output_text":
+            return {**fields, "annotations": fields["annotations"] if fields.get("annotations", NULL) != NULL else []}
+        case "input_image":
+            return {**fields, "detail": fields["detail"] if fields.get("detail", NULL) != NULL else "auto"}
+    return {**fields}

@@ -79,10 +79,14 @@ class Assembler:
                 self._apply(delta)
         return self._log.take()
 
+    def output(self) -> tuple[OutputItem, ...]:
+        """The items as they are now."""
+        open_items = {block.index: block.snapshot("in_progress") for block in self._blocks.values()}
+        return _in_order({**self._done, **open_items})
+
     def snapshot(self) -> Response:
         """The response as it is now."""
-        open_items = {block.index: block.snapshot("in_progress") for block in self._blocks.values()}
-        return structs.replace(self._base, output=_in_order({**self._done, **open_items}))
+        return structs.replace(self._base, output=self.output())
 
     def finish(self, outcome: Outcome) -> tuple[list[events.Event], events.Terminal]:
         """Close everything that is open. The terminal event comes apart: it may have to wait for a commit.

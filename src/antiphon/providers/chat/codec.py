@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import structs
 
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Notice, Request
@@ -32,7 +33,7 @@ class ChatCodec:
         Raises:
             RequestFault: 400 `unsupported_parameter` for what Chat, or this upstream, cannot say.
         """
-        quirks = effective(target.quirks, target.model)
+        quirks = _facts(target)
         params = ParamWriter(request, quirks)
         params.write()
         transcript = Transcript(quirks, target.provider, media=media)
@@ -61,11 +62,14 @@ class ChatCodec:
 
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: images where the upstream is not trusted to fetch, documents always."""
-        return tuple(media_urls(request.input, effective(target.quirks, target.model)))
+        return tuple(media_urls(request.input, _facts(target)))
 
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
         quirks = effective(target.quirks, target.model)
+        if not request.tools:
+            expected = Expected(logprobs=request.wants_logprobs, think_tags=quirks.think_tags)
+            return ChatDecoder(expected, target, content_type=content_type)
         names = [tool.name for tool in request.tools]
         expected = Expected(
             known=frozenset(wire_name(name) for name in names),
@@ -78,6 +82,17 @@ class ChatCodec:
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""
         return http_fault(status, headers, body=body, target=target)
+
+
+def _facts(target: Target) -> Quirks:
+    """What is known of the provider; but whether this server may be left to fetch URLs, the catalogue decides.
+
+    A server that is only like a vendor may stand in the operator's network, and reach there what a client must not.
+    """
+    facts = effective(target.quirks, target.model)
+    if facts.fetches_urls == target.fetches_urls:
+        return facts
+    return structs.replace(facts, fetches_urls=target.fetches_urls)
 
 
 def _streams(request: Request, target: Target, quirks: Quirks) -> bool:
