@@ -17,6 +17,8 @@ from antiphon.edge import docs
 from antiphon.edge.asgi import Exchange, Message
 from antiphon.edge.openapi import ENDPOINTS, ERROR_CODES
 from antiphon.protocol.faults import RequestFault
+from tests.helpers.gateway import Gateway
+from tests.helpers.upstream import ThreadedUpstream, text_brain
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -176,6 +178,18 @@ def test_switched_off_they_are_unknown_endpoints(handler: Handler, path: str) ->
         get(handler, path, Services(serves_docs=False))
     assert (caught.value.status, caught.value.code) == (404, "unknown_endpoint")
     assert caught.value.message.startswith(f"Unknown endpoint 'GET {path}'. This gateway serves: ")
+
+
+def test_example_in_the_documentation_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    code = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0]
+    brain = text_brain(lambda messages: f"Answer to {len(messages)} messages.")
+    with ThreadedUpstream(brain) as upstream, Gateway(upstream.url, tmp_path) as gateway:
+        code = code.replace("http://127.0.0.1:8000", gateway.url).replace("sk-…", gateway.key)
+        names: dict[str, Any] = {}
+        exec(code.replace('"local"', '"test/m"'), names)  # noqa: S102 - what readers would paste
+        names["client"].close()
+    assert capsys.readouterr().out == "Answer to 3 messages.\n"
 
 
 def test_written_documentation_names_every_endpoint_and_error_code() -> None:
