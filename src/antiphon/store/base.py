@@ -195,9 +195,11 @@ def _open_sqlite(url: URL, settings: StoreSettings) -> Database:
 
 def _make_private(path: Path) -> None:
     # SQLite gives the -wal and -shm files the mode of the database file, so this one call covers all three.
+    # A file that is there is not opened: closing any descriptor of it drops every lock that this process holds on it,
+    # and then the next process that closes the database takes itself for the last one and deletes the live -wal.
     # What goes wrong here goes wrong again, with a better message, in the connect that follows.
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError:
         return
 
