@@ -3,8 +3,8 @@
 Starting a gateway costs more than most of what is tested through it.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -143,18 +143,20 @@ class Stage:
         return brain(request)
 
 
-def open_stage(data_dir: Path, *, quirks: Sequence[str] = ()) -> AbstractContextManager[Stage]:
-    """A stage whose provider `test` is a plain one, and those named in `quirks` are like the known ones."""
-    return _open(data_dir, quirks)
-
-
 @contextmanager
-def _open(data_dir: Path, quirks: Sequence[str]) -> Iterator[Stage]:
+def open_stage(
+    data_dir: Path,
+    *,
+    quirks: Sequence[str] = (),
+    provider: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Iterator[Stage]:
+    """A stage whose provider `test` is a plain one but for `provider`, and those in `quirks` are like known ones."""
     stage = Stage()
     with ThreadedUpstream(stage.play) as upstream:
-        plain: Json = {"base_url": upstream.url, "api_key": "sk-upstream"}
+        plain: Json = {"base_url": upstream.url, "api_key": "sk-upstream", **(provider or {})}
         providers = {"test": plain, **{f"like-{name}": {**plain, "quirks": name} for name in quirks}}
-        with Gateway(None, data_dir, config={"providers": providers}) as stage.gateway:
+        with Gateway(None, data_dir, config={"providers": providers, **(config or {})}) as stage.gateway:
             stage.prepare()
             yield stage
 

@@ -162,7 +162,10 @@ class Run:
         """Sort one read's deltas; send the events they cause in one write."""
         first = batch[0]
         if len(batch) == 1 and isinstance(first, deltas.Text) and self._output_seen:  # nearly all reads of a stream
-            await self._sink.write(self._assembler.feed((first,)))
+            caused = self._assembler.feed((first,))
+            if len(caused) > 1:  # the text opened an item
+                self._trace(caused)
+            await self._sink.write(caused)
             return self._stopped is not None
         output: list[deltas.OutputDelta] = []
         broke: Fault | None = None
