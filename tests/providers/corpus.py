@@ -88,6 +88,7 @@ def target_for(model: str, **changes: object) -> Target:
         quirks=provider,
         base_url=quirks(provider).base_url or "https://upstream.example/v1",
         credential=Credential("main", Secret(SECRET)),
+        fetches_urls=quirks(provider).fetches_urls,
     )
     return msgspec.structs.replace(target, **changes)
 
