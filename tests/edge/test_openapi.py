@@ -253,6 +253,8 @@ BODIES: list[tuple[bool, dict[str, object]]] = [
     (True, {"model": "m", "previous_response_id": "resp_" + "0" * 32}),
     (False, {"model": "m"}),
     (False, {"input": "Hi"}),
+    (False, {"model": "m", "input": None}),
+    (True, {"model": "m", "input": None, "previous_response_id": "resp_" + "0" * 32}),
     (True, {"model": "m", "input": []}),
     (True, {"model": "m", "input": [{"role": "user", "content": "Hi"}]}),
     (True, {"model": "m", "input": [{"type": "message", "role": "user", "content": None}]}),

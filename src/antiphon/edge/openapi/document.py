@@ -180,7 +180,33 @@ def _schemas() -> dict[str, Schema]:
     given.add("ResponseStreamEvent", events.Event)
     for kind in (request.FunctionTool, request.ReasoningConfig, record.Record, *_SHAPES):
         given.of(kind)
-    return {**sent.components, **given.components, "CreateResponse": _complete(sent.components["CreateResponse"])}
+    return {
+        **sent.components,
+        **given.components,
+        "CreateResponse": _complete(sent.components["CreateResponse"]),
+        "ServerSentEvent": _server_sent(),
+    }
+
+
+def _server_sent() -> Schema:
+    """One event as the framing has it; OpenAPI describes event streams by the form of each of their events."""
+    event = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": reference("ResponseStreamEvent"),
+    }
+    return {
+        "type": "object",
+        "description": "One server-sent event.",
+        "properties": {
+            "event": {"type": "string", "description": "The `type` of the event in `data`; the marker has none."},
+            "data": {
+                "description": "An event as JSON, or the marker that ends the stream.",
+                "anyOf": [event, {"type": "string", "const": "[DONE]"}],
+            },
+        },
+        "required": ["data"],
+    }
 
 
 def _event_names() -> dict[type, str]:
@@ -193,5 +219,8 @@ def _complete(create: Schema) -> Schema:
     return {
         **create,
         "required": ["model"],
-        "anyOf": [{"required": ["input"]}, {"required": ["previous_response_id"]}],
+        "anyOf": [
+            {"required": ["input"], "properties": {"input": {"type": ["string", "array"]}}},
+            {"required": ["previous_response_id"], "properties": {"previous_response_id": {"type": "string"}}},
+        ],
     }

@@ -88,7 +88,7 @@ _REPLAY = (
     Parameter(
         "starting_after",
         "query",
-        "With `stream`: only events with a larger `sequence_number`.",
+        "With `stream`: only events with a larger `sequence_number`. Without it, ignored.",
         {"type": "integer", "minimum": -1},
     ),
     _INCLUDE,
@@ -97,7 +97,7 @@ _STREAM_TEXT = (
     "With `stream`, server-sent events: `event:` repeats the JSON's `type`, `data:` is one event, and the "
     "marker `data: [DONE]` ends the stream. Lines that begin with a colon are to be skipped."
 )
-_RESPONSE = {"application/json": reference("Response"), "text/event-stream": reference("ResponseStreamEvent")}
+_RESPONSE = {"application/json": reference("Response"), "text/event-stream": reference("ServerSentEvent")}
 
 
 def _json(text: str, name: str) -> dict[int, Answer]:

@@ -27,13 +27,26 @@ _TOOL_CHOICE: Schema = {
         {**_NAMED_FUNCTION, "description": "This function must be called."},
         {
             "type": "object",
+            "description": "The same in the form of Chat Completions.",
+            "properties": {
+                "type": {"type": "string", "const": "function"},
+                "function": {
+                    "type": "object",
+                    "properties": {"name": {"type": "string"}},
+                    "required": ["name"],
+                },
+            },
+            "required": ["type", "function"],
+        },
+        {
+            "type": "object",
             "description": "Only these functions may be called; a call of any other never reaches you.",
             "properties": {
                 "type": {"type": "string", "const": "allowed_tools"},
                 "mode": {"type": "string", "enum": ["auto", "required", "none"]},
                 "tools": {"type": "array", "items": _NAMED_FUNCTION},
             },
-            "required": ["type", "tools"],
+            "required": ["type"],
         },
         {"type": "null"},
     ]
