@@ -44,6 +44,9 @@ _VERBOSITY: dict[str, Literal["low", "medium", "high"]] = {
     "medium": "medium",
     "high": "high",
 }
+#: How deep JSON may be depends on how deep the stack is that reads it. Items and schemas are kept as JSON and read
+#: again from deeper inside other calls, as when a response is continued: what gets in here must be readable there.
+_SPARE_FRAMES = 64
 _UNREADABLE_NUMBER = ("Number out of range", "Integer value out of range")
 
 
@@ -54,9 +57,14 @@ def parse_create(body: bytes) -> Request:
         RequestFault: 400, with the offending `param`. `invalid_json` when it is not JSON that can be read.
     """
     try:
-        return _parse(body)
+        return _parse_with_room_to_spare(body, _SPARE_FRAMES)
     except RecursionError as error:
         raise _invalid_json("nested too deeply") from error
+
+
+def _parse_with_room_to_spare(body: bytes, frames: int) -> Request:
+    """Parse from deeper in the stack, which leaves less depth to the JSON."""
+    return _parse_with_room_to_spare(body, frames - 1) if frames else _parse(body)
 
 
 def _parse(body: bytes) -> Request:
