@@ -20,8 +20,8 @@ class _Head(Struct, frozen=True):
 
     id: str
     type: str | None = None
-    role: str | None = None
-    status: str | None = None
+    role: Raw = NULL
+    status: Raw = NULL
     content: Raw = NULL
 
 
@@ -101,11 +101,11 @@ def _stored_form(raw: Raw) -> dict[str, object]:
     kind = head.type or "message"
     item: dict[str, object] = {**_fields.decode(raw), "type": kind, "id": head.id}
     if kind == "message":
-        item["content"] = _parts(head.content, assistant=head.role == "assistant")
+        item["content"] = _parts(head.content, assistant=msgspec.json.decode(head.role) == "assistant")
     elif kind == "reasoning":
         item["summary"] = item["summary"] if item.get("summary", NULL) != NULL else []
         return item
-    item["status"] = head.status or "completed"
+    item["status"] = head.status if head.status != NULL else "completed"
     return item
 
 
