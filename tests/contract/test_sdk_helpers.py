@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import openai
@@ -142,3 +142,15 @@ def test_errors_are_the_clients_own_exceptions(scripted: Serving) -> None:
     with scripted.gateway.openai(api_key="sk-wrong") as client, pytest.raises(openai.AuthenticationError) as denied:
         client.responses.create(model=scripted.model, input="Hello")
     assert denied.value.code == "invalid_api_key"
+
+
+def test_what_the_local_model_cannot_take_is_the_requests_fault(local: Serving) -> None:
+    """And so the official clients, which repeat what failed with a 5xx, do not repeat it."""
+    picture: Any = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    with local.gateway.openai() as client:
+        with pytest.raises(openai.BadRequestError) as blind:
+            client.responses.create(model=local.model, input=[{"role": "user", "content": [picture]}])
+        with pytest.raises(openai.BadRequestError) as full:
+            client.responses.create(model=local.model, input="word " * 3000)
+    assert blind.value.code == "unsupported_parameter"
+    assert full.value.code == "context_length_exceeded"

@@ -22,6 +22,8 @@ _QUOTA = re.compile(
     r"|credit balance|not enough credits|arrears|\u4f59\u989d\u4e0d\u8db3|\u6b20\u8d39",
     re.IGNORECASE,
 )
+#: What the model cannot take. llama.cpp says it with status 500, which would make clients ask again.
+_UNTAKEN = re.compile(r"(?:image|audio|video) input is not supported", re.IGNORECASE)
 #: Words in `type`, `code` and `status` of error objects that come without an HTTP status, most telling first.
 _WORDS = tuple(
     (re.compile(words, re.IGNORECASE), status)
@@ -60,6 +62,8 @@ def fault_of(error: UpstreamError, status: int | None, *, target: Target, wait_s
     detail = f"{target.provider} {status}: {clean(text, secrets=_secrets(target))}"
     if status in (400, 413, 422, 500) and says_overflow(text):
         return _request_fault(error, target, code="context_length_exceeded", detail=detail)
+    if status == 500 and _UNTAKEN.search(error.message):
+        return _request_fault(error, target, code="unsupported_parameter", detail=detail)
     if _is_quota(status, text, words=error.words):
         return _upstream(f"The account at provider '{target.provider}' is out of quota.", "upstream_quota", 503, detail)
     if status == 413:
