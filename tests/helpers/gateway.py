@@ -141,7 +141,7 @@ class Gateway:
         """`POST /v1/responses`."""
         return self.request("POST", "/v1/responses", body={"model": "test/m", **body}, key=key)
 
-    def stream(self, **body: object) -> bytes:
+    def stream(self, **body: Any) -> bytes:
         """A whole stream as bytes."""
         answer = self.create(stream=True, **body)
         assert answer.status == 200, answer.body
