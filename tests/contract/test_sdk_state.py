@@ -8,7 +8,7 @@ import pytest
 from tests.contract.serving import Serving
 from tests.contract.tap import Tap
 from tests.helpers.gateway import Gateway
-from tests.helpers.upstream import ThreadedUpstream, echo_brain
+from tests.helpers.upstream import ThreadedUpstream, answer, chat_json, echo_brain
 
 
 def test_a_streamed_conversation_of_three_turns(serving: Serving, tap: Tap) -> None:
@@ -133,3 +133,29 @@ def test_input_items_are_paged(scripted: Serving, order: str, limit: int) -> Non
     texts = [item.content[0].text for item in items if item.type == "message" and item.content[0].type == "input_text"]
     assert texts == (lines if order == "asc" else lines[::-1])
     assert len({item.id for item in items}) == 5
+
+
+def test_items_of_every_kind_are_listed_in_the_clients_own_types(tmp_path: Path) -> None:
+    called = chat_json("A moment.", tool_calls=[{"id": "c1", "name": "f", "arguments": "{}"}])
+    called["choices"][0]["message"]["reasoning_content"] = "Hm."
+    script = [answer(called), answer(chat_json("Done."))]
+    with (
+        ThreadedUpstream(script) as upstream,
+        Gateway(upstream.url, tmp_path) as gateway,
+        gateway.openai() as client,
+    ):
+        first = client.responses.create(
+            model="test/m", input="Go.", tools=[{"type": "function", "name": "f", "parameters": {}, "strict": False}]
+        )
+        second = client.responses.create(
+            model="test/m",
+            previous_response_id=first.id,
+            input=[
+                {"type": "function_call_output", "call_id": "c1", "output": "x"},
+                {"role": "developer", "content": "!"},
+            ],
+        )
+        items = list(client.responses.input_items.list(second.id, order="asc", limit=2))
+    kinds = ["message", "reasoning", "message", "function_call", "function_call_output", "message"]
+    assert [item.type for item in items] == kinds
+    assert all(item.id for item in items)
