@@ -115,7 +115,6 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
         if local is not None:
             background.start(local.run())
         background.start(_purge(store, clock))
-        retention_s = settings.store.retention_days * 86400 or None
         parts = Parts(
             store=store,
             router=router,
@@ -124,7 +123,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             codecs={"chat": ChatCodec()},
             clock=clock,
             ids=ids,
-            limits=RunLimits(settings.limits.run_s, retention_s),
+            limits=RunLimits(settings.limits.run_s, settings.store.retention_days or None, settings.store.first_line),
         )
         server = settings.server
         yield Services(

@@ -13,7 +13,7 @@ from antiphon.edge.sse_out import JsonSink
 from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
 from antiphon.engine.prepare import Parts, RunLimits
-from antiphon.engine.record import Caller
+from antiphon.engine.record import Arrival, Caller
 from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.protocol.records import Tenant
 from antiphon.protocol.response import Response
@@ -74,7 +74,9 @@ async def _ask(upstream: ScriptedUpstream, media: MediaInliner, *, data_dir: Pat
                 )
             )
             request = parse_create(create_body(model="test/m", input=content))
-            run = engine.start(request, tenant=Tenant("default"), caller=Caller("req_1"), sink=JsonSink())
+            run = engine.start(
+                request, tenant=Tenant("default"), arrival=Arrival(Caller("req_1"), 0.0), sink=JsonSink()
+            )
             return await engine.execute(run)
     finally:
         await store.close()

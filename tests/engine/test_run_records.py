@@ -1,9 +1,20 @@
 """The run record: what happened, in order, without a word of what was said."""
 
+from pathlib import Path
 from typing import Any
 
 from tests.engine.stage import Stage
-from tests.helpers.upstream import Reply, answer, chat_json, error, stream, text_chunks, tool_call_chunks
+from tests.helpers.gateway import Gateway
+from tests.helpers.upstream import (
+    Reply,
+    ThreadedUpstream,
+    answer,
+    chat_json,
+    error,
+    stream,
+    text_chunks,
+    tool_call_chunks,
+)
 
 TOOLS = [{"type": "function", "name": "weather", "parameters": {"type": "object"}}]
 Json = dict[str, Any]
@@ -139,3 +150,25 @@ def test_a_run_that_never_found_a_model_is_recorded(stage: Stage) -> None:
     model.refuse(status=404)
     (run,) = model.runs()
     assert (run.status, run.error_code) == ("failed", "model_not_found")
+
+
+def test_the_first_line_is_kept_only_where_the_operator_asks_for_it(tmp_path: Path) -> None:
+    with ThreadedUpstream(stream(*text_chunks("Hello"))) as up:
+        (tmp_path / "on").mkdir()
+        (tmp_path / "off").mkdir()
+        with Gateway(up.url, tmp_path / "on", config={"store": {"first_line": True}}) as gateway:
+            name = gateway.create(input="Remember the milk\nand the bread").json["id"]
+            record = gateway.request("GET", f"/v1/antiphon/runs/{name}").json
+            assert record["first_line"] == "Remember the milk"
+        with Gateway(up.url, tmp_path / "off") as gateway:
+            name = gateway.create(input="Remember the milk").json["id"]
+            assert "first_line" not in gateway.request("GET", f"/v1/antiphon/runs/{name}").json
+
+
+def test_offsets_count_from_the_arrival_of_the_request(tmp_path: Path) -> None:
+    with ThreadedUpstream(stream(*text_chunks("Hello"))) as up, Gateway(up.url, tmp_path) as gateway:
+        name = gateway.create(input="Hi", stream=True).body.split(b'"id":"')[1][:37].decode()
+        timing = gateway.request("GET", f"/v1/antiphon/runs/{name}").json["timing"]
+    order = ["authenticated", "read", "history", "routed", "encoded", "first_event", "finished"]
+    assert [timing[name] for name in order] == sorted(timing[name] for name in order)
+    assert timing["first_text"] >= timing["first_event"]

@@ -64,7 +64,9 @@ class Edge:
         self._services = services
         self._exact = {(route.method, route.path): route for route in routes if "{" not in route.path}
         self._patterns = [(Route(route.path, _no_endpoint, methods=[route.method]), route) for route in routes]
-        self._paths = sorted({f"{route.method} {route.path}" for route in routes if route.path.startswith("/v1/")})
+        self._paths = sorted(
+            f"{route.method} {route.path.replace(':path', '')}" for route in routes if route.path.startswith("/v1/")
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -77,6 +79,7 @@ class Edge:
             exchange.route = route.path
             if not route.public:
                 exchange.principal = await self._authenticate(exchange)
+                exchange.authenticated = services.clock.monotonic()
             await route.handler(services, exchange)
         except Fault as fault:
             await self._answer(exchange, fault)
@@ -118,6 +121,7 @@ class Edge:
             if match is Match.PARTIAL:
                 allowed.append(route.method)
         if allowed:
+            exchange.more_headers.append((b"allow", ", ".join(allowed).encode()))
             raise RequestFault(
                 f"Method {exchange.scope['method']} is not allowed here. Allowed: {', '.join(allowed)}.",
                 status=405,

@@ -22,6 +22,7 @@ class Exchange:
     """One request and the way to answer it. Remembers what the access log wants to know.
 
     Attributes:
+        began, authenticated: monotonic seconds of these moments.
         principal: who asks; `None` on public routes.
         path_params: from the route's pattern.
         status: of the answer, 0 until it was sent.
@@ -33,10 +34,12 @@ class Exchange:
 
     __slots__ = (
         "answered",
+        "authenticated",
         "began",
         "client_gone",
         "error",
         "headers",
+        "more_headers",
         "path_params",
         "principal",
         "receive",
@@ -59,6 +62,8 @@ class Exchange:
         self.principal: Principal | None = None
         self.route = ""
         self.status = 0
+        self.more_headers: Headers = []
+        self.authenticated = began
         self.run: Run | None = None
         self.error = ""
         self.client_gone = False
@@ -82,7 +87,7 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""
         self.status = status
-        headers.append((b"x-request-id", self.request_id.encode("latin-1")))
+        headers += [(b"x-request-id", self.request_id.encode("latin-1")), *self.more_headers]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def body(self, body: bytes, *, more: bool = False) -> None:

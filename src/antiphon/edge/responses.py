@@ -11,7 +11,7 @@ from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
 from antiphon.edge.sse_out import JsonSink, StreamSink
 from antiphon.edge.watch import Watch
-from antiphon.engine.record import Caller
+from antiphon.engine.record import Arrival, Caller
 from antiphon.engine.run import Run
 from antiphon.engine.stored import ItemPage
 from antiphon.protocol.faults import RequestFault
@@ -30,7 +30,7 @@ async def create(services: Services, exchange: Exchange) -> None:
     del body  # what is needed of it lives in the request
     principal.allow_model(request.model)
     sink = StreamSink(exchange, services.streams) if request.stream else JsonSink()
-    run = services.engine.start(request, tenant=principal.tenant, caller=_caller(exchange), sink=sink)
+    run = services.engine.start(request, tenant=principal.tenant, arrival=_arrival(exchange), sink=sink)
     exchange.run = run
     if isinstance(sink, StreamSink):
         await _stream(services, exchange, run=run, sink=sink)
@@ -50,10 +50,10 @@ async def _answer(services: Services, exchange: Exchange, *, run: Run, sink: Jso
         await send_bytes(exchange, 200, body=encode_response(response), headers=sink.headers)
 
 
-def _caller(exchange: Exchange) -> Caller:
+def _arrival(exchange: Exchange) -> Arrival:
     client = exchange.scope.get("client")
     principal = exchange.known
-    return Caller(
+    caller = Caller(
         request_id=exchange.request_id,
         key_id=principal.key_id,
         key_name=principal.key_name,
@@ -61,6 +61,7 @@ def _caller(exchange: Exchange) -> Caller:
         client_address=client[0] if client else None,
         trace_id=exchange.header(b"traceparent")[:64] or None,
     )
+    return Arrival(caller, exchange.began, int((exchange.authenticated - exchange.began) * 1000))
 
 
 async def retrieve(services: Services, exchange: Exchange) -> None:

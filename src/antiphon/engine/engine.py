@@ -4,7 +4,7 @@ import asyncio
 
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
-from antiphon.engine.record import Caller
+from antiphon.engine.record import Arrival
 from antiphon.engine.run import Run, shutting_down
 from antiphon.engine.stored import ItemPage, list_items, stored_resource
 from antiphon.protocol.faults import RequestFault
@@ -35,7 +35,7 @@ class Engine:
         """How many runs are under way."""
         return len(self._live)
 
-    def start(self, request: Request, *, tenant: Tenant, caller: Caller, sink: Sink) -> Run:
+    def start(self, request: Request, *, tenant: Tenant, arrival: Arrival, sink: Sink) -> Run:
         """Admit a request and give it its run. Nothing is sent anywhere yet.
 
         Raises:
@@ -50,7 +50,7 @@ class Engine:
                 code="response_in_progress",
                 param="previous_response_id",
             )
-        return Run(self._parts, request, tenant=tenant, caller=caller, sink=sink)
+        return Run(self._parts, request, tenant=tenant, arrival=arrival, sink=sink)
 
     async def execute(self, run: Run) -> Response:
         """Run to the end; see `Run.execute`."""

@@ -19,10 +19,22 @@ __all__ = ["Parts", "Plan", "RunLimits", "prepare"]
 
 
 class RunLimits(Struct, frozen=True):
-    """`run_s`: the longest a run may take. `retention_s`: how long a stored response lives, `None` for ever."""
+    """What the operator decided for every run.
+
+    Attributes:
+        run_s: the longest a run may take.
+        retention_days: how long a stored response lives, `None` for ever.
+        keep_first_line: keep the first line of the input in the run record.
+    """
 
     run_s: float = 1800.0
-    retention_s: int | None = 30 * 86400
+    retention_days: int | None = 30
+    keep_first_line: bool = False
+
+    @property
+    def retention_s(self) -> int | None:
+        """The same in seconds."""
+        return None if self.retention_days is None else self.retention_days * 86400
 
 
 class Parts(Struct, frozen=True):

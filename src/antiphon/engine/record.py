@@ -1,18 +1,20 @@
 """The run record: where a request went, what was lost in translation, where the time was spent.
 
 Written beside the response, because none of it can be reconstructed later. A part that does not exist is absent, never
-zero. Prompt and output text never stand in it. Offsets are whole milliseconds since the request arrived.
+zero. Prompt and output text never stand in it, but for the first line where the operator asks for it. Offsets are whole
+milliseconds since the request arrived.
 """
 
 import msgspec
 from msgspec import Struct
 
 from antiphon.protocol import events
-from antiphon.protocol.request import Notice
+from antiphon.protocol.items import InputText, Message, PlainText
+from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import FunctionCallItem
 from antiphon.protocol.target import Target
 
-__all__ = ["Attempt", "Caller", "Candidate", "ItemTrace", "Record", "Timing", "encode_record"]
+__all__ = ["Arrival", "Attempt", "Caller", "Candidate", "ItemTrace", "Record", "Timing", "encode_record", "first_line"]
 
 
 class Caller(Struct, frozen=True, omit_defaults=True):
@@ -25,6 +27,19 @@ class Caller(Struct, frozen=True, omit_defaults=True):
     user_agent: str | None = None
     client_address: str | None = None
     trace_id: str | None = None
+
+
+class Arrival(Struct, frozen=True):
+    """A request at the door.
+
+    Attributes:
+        began_s: monotonic seconds at which its head was complete; all offsets count from there.
+        authenticated_ms: offset of the moment from which its key was known.
+    """
+
+    caller: Caller
+    began_s: float
+    authenticated_ms: int | None = None
 
 
 class Timing(Struct, omit_defaults=True):
@@ -95,6 +110,7 @@ class Record(Struct, omit_defaults=True):
     retention_days: int | None = None
     end_user: str | None = None
     metadata: dict[str, str] | None = None
+    first_line: str | None = None
     previous_response_id: str | None = None
     timing: Timing = msgspec.field(default_factory=Timing)
     candidates: list[Candidate] = msgspec.field(default_factory=list)
@@ -114,6 +130,9 @@ class Record(Struct, omit_defaults=True):
             name = item.name if isinstance(item, FunctionCallItem) else None
             tag = str(type(item).__struct_config__.tag)
             self.items.append(ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name))
+        elif isinstance(event, events.TextDelta):
+            if self.timing.first_text is None:
+                self.timing.first_text = at_ms
         elif isinstance(event, events.ItemDone):
             trace = self.items[event.output_index]
             trace.end = at_ms
@@ -121,6 +140,17 @@ class Record(Struct, omit_defaults=True):
 
 
 _encoder = msgspec.json.Encoder()
+_FIRST_LINE_CHARS = 200
+
+
+def first_line(request: Request) -> str | None:
+    """The first line of the last user message, to recognise a run by. Only kept where the operator wants it."""
+    for item in reversed(request.input):
+        if isinstance(item.value, Message) and item.value.role == "user":
+            texts = [part.text for part in item.value.parts() if isinstance(part, InputText | PlainText)]
+            lines = "\n".join(texts).strip().splitlines()
+            return lines[0][:_FIRST_LINE_CHARS] if lines else None
+    return None
 
 
 def encode_record(record: Record) -> bytes:

@@ -21,7 +21,7 @@ from antiphon.engine.ledger import Ended, run_row, turn_row
 from antiphon.engine.meter import Meter
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts, Plan, prepare
-from antiphon.engine.record import Attempt, Caller, Record
+from antiphon.engine.record import Arrival, Attempt, Record, Timing, first_line
 from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
 from antiphon.protocol.echo import begin_response
@@ -30,6 +30,7 @@ from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import RunRow, Tenant
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import Response
+from antiphon.protocol.usage import Usage
 
 __all__ = ["Run", "shutting_down"]
 
@@ -52,14 +53,13 @@ _log = logging.getLogger(__name__)
 class Run:
     """Drives one response. Use `execute` once; `abort` from outside ends it early and properly."""
 
-    def __init__(self, parts: Parts, request: Request, *, tenant: Tenant, caller: Caller, sink: Sink) -> None:
+    def __init__(self, parts: Parts, request: Request, *, tenant: Tenant, arrival: Arrival, sink: Sink) -> None:
         self.id: ResponseId = ResponseId(parts.ids.new_response_id())
         self.tenant = tenant
         self._parts = parts
         self._request = request
-        self._caller = caller
         self._sink = sink
-        self._began = parts.clock.monotonic()
+        self._began = arrival.began_s
         self._created_at = parts.clock.now()
         base = begin_response(request, self.id, created_at=self._created_at)
         self._base = base
@@ -76,13 +76,17 @@ class Run:
         self.record = Record(
             id=base.id,
             tenant=tenant.id,
-            caller=caller,
+            caller=arrival.caller,
             created_at=self._created_at,
             model=request.model,
             stream=request.stream,
             store=request.store,
+            retention_days=parts.limits.retention_days if request.store else None,
+            end_user=request.safety_identifier or request.user,
             metadata=dict(request.metadata) or None,
             previous_response_id=base.previous_response_id,
+            first_line=first_line(request) if parts.limits.keep_first_line else None,
+            timing=Timing(authenticated=arrival.authenticated_ms, read=self._elapsed_ms()),
         )
 
     async def execute(self) -> Response:
@@ -178,18 +182,16 @@ class Run:
                 self._note(delta)
         if self._allowed is not None:
             output = self._allowed.filter(output)
-        if output:
-            await self._send(self._assembler.feed(output))
+        if output and (caused := self._assembler.feed(output)):
+            await self._send(caused)
         if broke is not None:
             raise broke
         return self._stopped is not None
 
     async def _send(self, batch: Sequence[events.Event]) -> None:
-        at_ms = -1
         if not self._output_seen:
             self._output_seen = True
-            at_ms = self._elapsed_ms()
-            self.record.timing.first_event = self.record.attempts[-1].first_delta = at_ms
+            self.record.timing.first_event = self.record.attempts[-1].first_delta = self._elapsed_ms()
         if len(batch) > 1 or type(batch[0]) is not events.TextDelta:
             self._trace(batch)
         await self._sink.write(batch)
@@ -219,7 +221,8 @@ class Run:
         self.record.error = fault.code or fault.type
         if not self._sink.status_sent:
             self.record.status = "failed"
-            self._parts.store.post(self.tenant, self._write_row(self._ended(None)))
+            partial = structs.replace(self._base, usage=self._usage()) if self._output_seen else None
+            self._parts.store.post(self.tenant, self._write_row(self._ended(partial)))
             raise fault
         return await self._conclude("failed", fault=fault)
 
@@ -231,9 +234,7 @@ class Run:
         fault: Fault | None = None,
     ) -> Response:
         """Close the response, commit it, and only then tell the client that it ended."""
-        usage = None
-        if self._plan is not None and (status != "failed" or self._output_seen):
-            usage = self._meter.total(request_bytes=len(self._plan.call.upstream.body), output=self._assembler.output)
+        usage = self._usage() if status != "failed" or self._output_seen else None
         outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._service_tier)
         closing, terminal = self._assembler.finish(outcome)
         self._trace(closing)
@@ -243,6 +244,11 @@ class Run:
         if status != "cancelled":
             await self._sink.end([*closing, terminal])
         return response
+
+    def _usage(self) -> Usage | None:
+        if self._plan is None:
+            return None
+        return self._meter.total(request_bytes=len(self._plan.call.upstream.body), output=self._assembler.output)
 
     async def _commit(self, response: Response) -> Response:
         """Write the run and the response. When the store fails for good, the answer is given all the same."""

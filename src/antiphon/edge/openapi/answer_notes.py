@@ -134,6 +134,7 @@ _RECORD = {
     "retention_days": FieldNote("How long it is kept."),
     "end_user": FieldNote("Who the client acted for."),
     "metadata": FieldNote("As sent."),
+    "first_line": FieldNote("First line of the last user message, where the operator keeps it."),
     "previous_response_id": FieldNote("What it continues."),
     "timing": FieldNote("Milestones."),
     "candidates": FieldNote("Where it could have gone, best first."),
