@@ -42,7 +42,7 @@ def notice_headers(notices: Sequence[Notice], target: Target | None) -> Headers:
     if target is not None:
         headers.append((b"x-actual-model", _target_name(target.provider, target.model)))
     if notices and (
-        ignored := ",".join(dict.fromkeys(_safe(notice.where) for notice in notices if notice.kind == "dropped"))
+        ignored := ",".join(dict.fromkeys(_safe(notice.where, "[]") for notice in notices if notice.kind == "dropped"))
     ):
         headers.append((b"x-antiphon-ignored", ignored[:_IGNORED_HEADER_BYTES].encode()))
     return headers
@@ -50,11 +50,11 @@ def notice_headers(notices: Sequence[Notice], target: Target | None) -> Headers:
 
 @lru_cache(maxsize=1024)
 def _target_name(provider: str, model: str) -> bytes:
-    return _safe(f"{provider}/{model}").encode()
+    return _safe(f"{provider}/{model}", "[]/:@").encode()
 
 
-def _safe(text: str) -> str:
-    return urllib.parse.quote(text[:256], safe="[]/:@")
+def _safe(text: str, plain: str) -> str:
+    return urllib.parse.quote(text[:256], safe=plain)
 
 
 class JsonSink:
