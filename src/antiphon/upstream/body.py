@@ -9,6 +9,7 @@ from aiohttp import ClientError, ClientPayloadError, ClientResponse, SocketTimeo
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.upstream.inflate import InflateError, Inflater
 from antiphon.upstream.translate import fault_after_head, protocol_fault
+from antiphon.upstream.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,11 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "accept"]
 
 _IDENTITY = frozenset({"", "identity", "none"})
-_LOOK_EVERY_S = 1.0
 _INFLATABLE = frozenset({"gzip", "x-gzip", "deflate"})
 
 
-def accept(response: ClientResponse, request: UpstreamRequest, *, decoded_cap_bytes: int) -> "Exchange":
+def accept(response: ClientResponse, request: UpstreamRequest, *, watch: Watch, decoded_cap_bytes: int) -> "Exchange":
     """The exchange for an answer whose head has arrived.
 
     Raises:
@@ -35,7 +35,7 @@ def accept(response: ClientResponse, request: UpstreamRequest, *, decoded_cap_by
         what = "compressed its answer in a way that was not asked for"
         fault = protocol_fault(what, provider=request.provider, phase="head", detail=f"content-encoding {encoding!r}")
     inflater = Inflater(encoding, cap_bytes=decoded_cap_bytes) if encoding in _INFLATABLE else None
-    exchange = Exchange(response, request, inflater=inflater)
+    exchange = Exchange(response, request, watch=watch, inflater=inflater)
     if fault is not None:
         exchange.close()
         raise fault
@@ -55,17 +55,36 @@ class Exchange:
         content_type: the media type in lower case, without parameters; empty if there was none.
     """
 
-    __slots__ = ("_failure", "_inflater", "_request", "_response", "_watch", "content_type", "headers", "status")
+    __slots__ = (
+        "_content",
+        "_failure",
+        "_inflater",
+        "_loop",
+        "_request",
+        "_response",
+        "_waiting_since",
+        "_watch",
+        "content_type",
+        "headers",
+        "status",
+    )
 
-    def __init__(self, response: ClientResponse, request: UpstreamRequest, *, inflater: Inflater | None) -> None:
+    def __init__(
+        self, response: ClientResponse, request: UpstreamRequest, *, watch: Watch, inflater: Inflater | None
+    ) -> None:
         self._response = response
+        self._content = response.content
         self._request = request
         self._failure: NetworkFault | None = None
-        self._watch = _StallWatch(response, request.idle_s)
+        self._inflater = inflater
+        self._loop = asyncio.get_running_loop()
+        self._waiting_since: float | None = None
+        self._watch = watch
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._inflater = inflater
+        self.content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not self._content.is_eof():
+            watch.enter(self, request.idle_s)
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,7 +130,7 @@ class Exchange:
 
         It is dropped hard. A polite end would let a TLS peer go on generating, and billing, until it answers.
         """
-        self._watch.stop()
+        self._watch.leave(self)
         connection = self._response.connection
         if connection is None:
             return
@@ -120,10 +139,29 @@ class Exchange:
         if transport is not None:
             transport.abort()
 
+    def look(self, now: float) -> float | None:
+        """Implements `watch.Wait`: breaks a read that has waited for too long, or that nobody will ever end."""
+        if self._content.is_eof():
+            return None
+        connection = self._response.connection
+        left_s = self._request.idle_s
+        if self._waiting_since is not None:
+            left_s -= now - self._waiting_since
+        if left_s <= 0:
+            self._content.set_exception(SocketTimeoutError("no byte for the idle limit"))
+            return None
+        if connection is not None and connection.closed:
+            # aiohttp 3.14 drops the connection when the framing of a body is wrong, and forgets to tell the reader.
+            self._content.set_exception(ClientPayloadError("the framing of the body is wrong"))
+            return None
+        return left_s
+
     async def _receive(self) -> bytes:
-        content = self._response.content
-        self._watch.begin()
+        content = self._content
         try:
+            if content.is_eof():
+                return content.read_nowait()
+            self._waiting_since = self._loop.time()
             received = await content.readany()
         except (ClientError, OSError) as error:
             # aiohttp raises before it hands out what had arrived in front of the cut, and has no public way to it.
@@ -136,10 +174,7 @@ class Exchange:
         except asyncio.CancelledError:
             self.close()
             raise
-        if received:
-            self._watch.end()
-        else:
-            self._watch.stop()
+        self._waiting_since = None
         return received
 
     async def _receive_inflated(self, inflater: Inflater) -> bytes:
@@ -161,50 +196,3 @@ class Exchange:
         self._failure = fault
         self.close()
         return fault
-
-
-class _StallWatch:
-    """Breaks a read that has waited for `limit_s`.
-
-    One timer serves the whole body and is set anew only when it fires, so that a chunk costs two assignments
-    instead of a new timer. It looks every second, for a broken connection too.
-    """
-
-    __slots__ = ("_limit_s", "_loop", "_response", "_timer", "_waiting_since")
-
-    def __init__(self, response: ClientResponse, limit_s: float) -> None:
-        self._response = response
-        self._limit_s = limit_s
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiting_since: float | None = None
-
-    def begin(self) -> None:
-        """A read may have to wait from now on."""
-        self._waiting_since = self._loop.time()
-        if self._timer is None and not self._response.content.is_eof():
-            self._timer = self._loop.call_later(min(self._limit_s, _LOOK_EVERY_S), self._look)
-
-    def end(self) -> None:
-        """The read got something."""
-        self._waiting_since = None
-
-    def stop(self) -> None:
-        """There will be no more reads."""
-        self._waiting_since = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        self._timer = None
-        waited_s = 0.0 if self._waiting_since is None else self._loop.time() - self._waiting_since
-        if waited_s >= self._limit_s:
-            self._response.content.set_exception(SocketTimeoutError("no byte for the idle limit"))
-            return
-        connection = self._response.connection
-        if connection is not None and connection.closed:
-            # aiohttp 3.14 drops the connection when the framing of a body is wrong, and forgets to tell the reader.
-            self._response.content.set_exception(ClientPayloadError("the framing of the body is wrong"))
-            return
-        self._timer = self._loop.call_later(min(self._limit_s - waited_s, _LOOK_EVERY_S), self._look)

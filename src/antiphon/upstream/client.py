@@ -26,19 +26,18 @@ from aiohttp import (
     ServerDisconnectedError,
     TCPConnector,
 )
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http import StreamWriter
-from aiohttp.payload import Payload
 
 from antiphon import __version__
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.upstream.body import Exchange, accept
+from antiphon.upstream.sending import Body, OneWriteRequest
 from antiphon.upstream.translate import (
     fault_before_head,
     first_byte_fault,
     unreachable_fault,
 )
+from antiphon.upstream.watch import Watch
 
 __all__ = ["Exchange", "UpstreamClient"]
 
@@ -57,6 +56,9 @@ _NEEDS_TLS_CLEANUP = sys.version_info < (3, 12, 8)
 
 #: A connection that was closed while we reused it fails within a round trip. Later, the provider may have been at work.
 _STALE_WITHIN_S = 1.0
+
+#: How many sets of headers known to be sound are remembered. There is one for each provider and kind of request.
+_MAX_HEADER_SETS = 256
 
 _FORBIDDEN_IN_HEADERS = re.compile("[\r\n\0]")
 
@@ -79,12 +81,14 @@ class UpstreamClient:
         self._connect_timeout = ClientTimeout(total=None, connect=connect_s)
         self._keepalive_s = keepalive_s
         self._decoded_cap_bytes = decoded_cap_bytes
-        self._session: ClientSession | None = None
+        self._watch: Watch | None = None
         self._authorities: dict[str, ssl.SSLContext] = {}
         self._seasoned: WeakSet[BaseProtocol] = WeakSet()
+        self._sound_headers: set[tuple[tuple[str, str], ...]] = set()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._watch = Watch()
         connector = TCPConnector(
             limit=0,
             keepalive_timeout=self._keepalive_s,
@@ -93,6 +97,7 @@ class UpstreamClient:
         )
         self._session = ClientSession(
             connector=connector,
+            request_class=OneWriteRequest,
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
             timeout=self._connect_timeout,
@@ -106,7 +111,8 @@ class UpstreamClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
+        if self._watch is not None:
+            self._watch.close()
             await self._session.close()
 
     async def open(self, request: UpstreamRequest) -> Exchange:
@@ -122,13 +128,15 @@ class UpstreamClient:
 
         Cancelling closes the connection at once.
         """
-        _check_headers(request)
+        if self._watch is None:
+            raise RuntimeError("UpstreamClient is used outside of its context")
+        self._check_headers(request)
         try:
-            async with asyncio.timeout(request.first_byte_s):
+            with self._watch.limit(request.first_byte_s):
                 response = await self._send(request)
         except TimeoutError as error:
             raise first_byte_fault(request.first_byte_s, provider=request.provider) from error
-        return accept(response, request, decoded_cap_bytes=self._decoded_cap_bytes)
+        return accept(response, request, watch=self._watch, decoded_cap_bytes=self._decoded_cap_bytes)
 
     async def _send(self, request: UpstreamRequest) -> ClientResponse:
         try:
@@ -141,9 +149,7 @@ class UpstreamClient:
             raise fault_before_head(error.cause, provider=request.provider) from error.cause
 
     async def _post(self, request: UpstreamRequest) -> ClientResponse:
-        if self._session is None:
-            raise RuntimeError("UpstreamClient is used outside of its context")
-        body = _Body(request.body)
+        body = Body(request.body)
         started = self._loop.time()
         try:
             response = await self._session.request(
@@ -169,6 +175,23 @@ class UpstreamClient:
             self._seasoned.add(body.protocol)
         return response
 
+    def _check_headers(self, request: UpstreamRequest) -> None:
+        # The same few sets of headers come again and again.
+        headers = tuple(request.headers.items())
+        if headers in self._sound_headers:
+            return
+        if any(_FORBIDDEN_IN_HEADERS.search(name) or _FORBIDDEN_IN_HEADERS.search(value) for name, value in headers):
+            raise NetworkFault(
+                f"The configuration of the provider {request.provider} has a header that cannot be sent.",
+                code="upstream_unreachable",
+                phase="setup",
+                retryable=False,
+                detail="CR, LF or NUL in a header",
+            )
+        while len(self._sound_headers) >= _MAX_HEADER_SETS:
+            self._sound_headers.pop()
+        self._sound_headers.add(headers)
+
     async def _trusting(self, ca_file: str, provider: str) -> ssl.SSLContext:
         context = self._authorities.get(ca_file)
         if context is None:
@@ -191,55 +214,11 @@ class _StaleConnectionError(Exception):
         self.cause = cause
 
 
-class _Body(Payload):
-    """The request body, and the connection it was written to.
-
-    aiohttp's own payload for bytes warns above 1 MiB. This one also remembers the connection, because closing a
-    response politely would let a TLS peer go on generating until it answers the closing handshake.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body, content_type="application/json")
-        self._bytes = body
-        self._size = len(body)
-        self._autoclose = True
-        self.protocol: BaseProtocol | None = None
-        self._transport: asyncio.WriteTransport | None = None
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Part of aiohttp's interface, used by nothing here."""
-        return self._bytes.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Called by aiohttp once the connection is there."""
-        if isinstance(writer, StreamWriter):
-            self.protocol = writer.protocol
-            self._transport = writer.transport
-        await writer.write(self._bytes)
-
-    def abort(self) -> None:
-        """Drop the connection now, whatever state it is in."""
-        if self._transport is not None:
-            self._transport.abort()
-
-
 def _is_disconnect(error: Exception) -> bool:
     if isinstance(error, ServerDisconnectedError):
         # Its message is text only as long as no part of an answer has arrived.
         return isinstance(error.message, str)
     return isinstance(error, ClientOSError | ClientConnectionResetError) and not isinstance(error, ClientConnectorError)
-
-
-def _check_headers(request: UpstreamRequest) -> None:
-    headers = request.headers
-    if _FORBIDDEN_IN_HEADERS.search("".join(headers)) or _FORBIDDEN_IN_HEADERS.search("".join(headers.values())):
-        raise NetworkFault(
-            f"The configuration of the provider {request.provider} has a header that cannot be sent.",
-            code="upstream_unreachable",
-            phase="setup",
-            retryable=False,
-            detail="CR, LF or NUL in a header",
-        )
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:
