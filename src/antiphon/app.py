@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress, suppress
 from dataclasses import replace
 from typing import Self
 
@@ -42,6 +42,8 @@ __all__ = ["Application", "create_app", "open_services"]
 _log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 _PURGE_EVERY_S = 600.0
+_LOCAL_START_S = 10.0
+_LOCAL_START_S = 10.0
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -114,6 +116,8 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
         background = await stack.enter_async_context(_Background())
         if local is not None:
             background.start(local.run())
+            await _first_breath(local)
+            await _up(local)
         background.start(_purge(store, clock))
         parts = Parts(
             store=store,
@@ -179,10 +183,17 @@ async def _local_model(settings: Settings, *, progress: Progress) -> LocalModel 
     except LocalModelError as error:
         _log.warning("%s", error)
         return None
-    process = LocalProcess(path, slots=local.slots, threads=local.threads)
+    process = LocalProcess(path, slots=local.slots, threads=local.threads, tame=local.model is None)
     if local.context is not None:
         process = replace(process, context=local.context * local.slots)
     return LocalModel(process)
+
+
+async def _up(local: LocalModel) -> None:
+    """Wait for the local model, so that the very first request finds it; not for long: others may not need it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOCAL_START_S):
+            await local.ready.wait()
 
 
 def _fetcher(settings: Settings) -> GuardedFetcher | None:
@@ -194,6 +205,15 @@ def _fetcher(settings: Settings) -> GuardedFetcher | None:
             policy=AddressPolicy.allowing(fetch.allow), max_bytes=fetch.max_mib * _MIB, total_s=fetch.timeout_s
         )
     )
+
+
+async def _first_breath(local: LocalModel) -> None:
+    """Let the local model come up before the first request: it takes under a second. A broken one is not waited for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LOCAL_START_S):
+            while not local.ready.is_set() and local.failure is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(local.ready.wait(), 0.1)
 
 
 async def _purge(store: SqlStore, clock: SystemClock) -> None:

@@ -36,7 +36,7 @@ class ChatCodec:
         quirks = _facts(target)
         params = ParamWriter(request, quirks)
         params.write()
-        transcript = Transcript(quirks, target.provider, media=media)
+        transcript = Transcript(quirks, target.provider, media=media, file_ids=target.upstream_ids == "allow")
         for text in (request.instructions, params.prompt):
             if text:
                 transcript.instruct(text)

@@ -48,14 +48,15 @@ class Transcript:
     Args:
         provider: the target's name: only what it thought itself, or what the client sent, is replayed.
         media: URL -> data URL.
+        file_ids: whether files may be named by their ids at the provider.
     """
 
     __slots__ = ("_by_call", "_entries", "_parts", "_provider", "_quirks", "_system", "_turn", "continued")
 
-    def __init__(self, quirks: Quirks, provider: str, *, media: Mapping[str, str]) -> None:
+    def __init__(self, quirks: Quirks, provider: str, *, media: Mapping[str, str], file_ids: bool = False) -> None:
         self._quirks = quirks
         self._provider = provider
-        self._parts = PartWriter(quirks, media)
+        self._parts = PartWriter(quirks, media, file_ids=file_ids)
         self._entries: list[WireMessage | _Turn] = []
         self._system: list[str] = []
         self._turn: _Turn | None = None

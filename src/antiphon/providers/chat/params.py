@@ -164,7 +164,7 @@ class ParamWriter:
                 return "none"
             case "required" | "function":
                 if not self._forced():
-                    self.notices.append(Notice("tool_choice", "approximated", _LACKS, choice.mode, "auto"))
+                    self.notices.append(Notice("tool_choice", "dropped", _LACKS, choice.mode, "auto"))
                     return None
                 if choice.mode == "required":
                     return "required"

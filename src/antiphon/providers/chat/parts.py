@@ -72,13 +72,15 @@ class PartWriter:
 
     Args:
         media: URL -> data URL, for what `media_urls` named.
+        file_ids: whether files may be named by their ids at the provider, which all tenants share.
     """
 
-    __slots__ = ("_media", "_quirks")
+    __slots__ = ("_file_ids", "_media", "_quirks")
 
-    def __init__(self, quirks: Quirks, media: Mapping[str, str]) -> None:
+    def __init__(self, quirks: Quirks, media: Mapping[str, str], *, file_ids: bool = False) -> None:
         self._quirks = quirks
         self._media = media
+        self._file_ids = file_ids
 
     def write(self, part: Part, path: str) -> WirePart:
         """The part in Chat's form.
@@ -118,6 +120,8 @@ class PartWriter:
             if not self._quirks.files and _scheme(part.file_url) != "data":
                 raise _unsupported("Files by URL", f"{path}.file_url")
             content = self._resolved(part.file_url, path=f"{path}.file_url", forward=False)
+        elif part.file_id is not None and self._file_ids and self._quirks.files:
+            return FilePart(FileContent(file_id=part.file_id))
         else:
             raise _no_file_id(path) if part.file_id else _missing(path, "file_data")
         if self._quirks.files:

@@ -42,10 +42,11 @@ class ImagePart(Struct, frozen=True, tag="image_url", tag_field="type"):
 
 
 class FileContent(Struct, frozen=True):
-    """A document as a data URL."""
+    """A document as a data URL, or by its id at the provider."""
 
-    filename: str
-    file_data: str
+    filename: str | UnsetType = UNSET
+    file_data: str | UnsetType = UNSET
+    file_id: str | UnsetType = UNSET
 
 
 class FilePart(Struct, frozen=True, tag="file", tag_field="type"):

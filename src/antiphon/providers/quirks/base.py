@@ -12,7 +12,18 @@ from msgspec import Raw, Struct, field, structs
 from antiphon.config.patterns import matches_any
 from antiphon.protocol.request import Effort
 
-__all__ = ["ALL_EFFORTS", "ModelRule", "Quirks"]
+__all__ = [
+    "ALL_EFFORTS",
+    "ForcedToolChoice",
+    "ModelRule",
+    "Quirks",
+    "ReasoningReplay",
+    "ReasoningRequest",
+    "ReplayWhen",
+    "Sampling",
+    "Streaming",
+    "TokenLimitField",
+]
 
 #: Every effort that the Responses API knows, weakest first.
 ALL_EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -25,6 +36,7 @@ ReasoningRequest = Literal[
 ReasoningReplay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "thinking_parts"]
 ReplayWhen = Literal["never", "tool_turns", "always"]
 Streaming = Literal["auto", "always", "never"]
+ForcedToolChoice = Literal["always", "not_thinking", "never"]
 
 
 class ModelRule(Struct, frozen=True, kw_only=True):
@@ -50,6 +62,7 @@ class ModelRule(Struct, frozen=True, kw_only=True):
     reasoning_replay: ReasoningReplay | None = None
     reasoning_replay_when: ReplayWhen | None = None
     think_tags: bool | None = None
+    forced_tool_choice: ForcedToolChoice | None = None
     stream: Streaming | None = None
     extra: Mapping[str, Raw] | None = None
 
@@ -176,7 +189,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     custom_tools: bool = False
     allowed_tools: bool = False
     parallel_tool_calls: bool = True
-    forced_tool_choice: Literal["always", "not_thinking", "never"] = "always"
+    forced_tool_choice: ForcedToolChoice = "always"
     structured: Literal["none", "json_object", "json_schema"] = "json_schema"
 
     reasoning_request: ReasoningRequest = "none"

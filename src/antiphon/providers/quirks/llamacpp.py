@@ -1,6 +1,6 @@
 """llama.cpp's server, also behind the model that comes with Antiphon."""
 
-from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.quirks.base import ModelRule, Quirks
 
 __all__ = ["QUIRKS"]
 
@@ -15,4 +15,6 @@ QUIRKS = Quirks(
     reasoning_request="chat_template_kwargs",
     reasoning_replay="reasoning_content",
     reasoning_replay_when="tool_turns",
+    # The model that comes along has a chat template without tools: it talks on, whatever is forced.
+    rules=(ModelRule(match=("smollm2*",), forced_tool_choice="never"),),
 )
