@@ -5,6 +5,7 @@ The only server-specific code. Without it (on another ASGI server) everything bu
 
 import asyncio
 import gc
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,10 +21,14 @@ __all__ = ["GatewayServer", "server_config"]
 
 _MAX_HEAD_BYTES = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
 class HeadLimitProtocol(HttpToolsProtocol):
-    """Closes connections whose request head is larger than 64 KiB or does not arrive within 30 s."""
+    """Closes connections whose request head is larger than 64 KiB or does not arrive within 30 s.
+
+    So do more than 64 KiB of anything else that is no body, which the parser would collect.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,15 +57,15 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {CONNECTION: self._connection}
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head."""
-        if self._in_head:
-            self._head_bytes += len(data)
+        """Count what belongs to a head, and what else is no body: trailers and extensions of chunks."""
+        if self._in_head and b"pgrade" in data:
+            data = _without_upgrade(data)
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head:
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                self.transport.close()
-            elif self._head_bytes and self._head_timer is None and not self.transport.is_closing():
-                self._start_head_timer()  # not before there is something of a head: until then an answer may be running
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self.transport.close()
+        elif self._in_head and self._head_bytes and self._head_timer is None and not self.transport.is_closing():
+            self._start_head_timer()  # not before there is something of a head: until then an answer may be running
 
     def on_headers_complete(self) -> None:
         """The head is whole; one that came with its body in the same read may not be larger than the cap either."""
@@ -70,6 +75,12 @@ class HeadLimitProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         super().on_headers_complete()
+        self.headers = []  # trailers: uvicorn would add them to the request's headers, and a proxy may not look at them
+
+    def on_body(self, body: bytes) -> None:
+        """What is read now is body, whose size is the application's business."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The next bytes belong to the next request's head."""
@@ -93,6 +104,15 @@ class HeadLimitProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Take the offer to speak something else out of a head, because the parser would give up the body that follows.
+
+    Java's own HTTP client offers h2c with every first request. No offer is ever taken here.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"", head) + end + rest
 
 
 class GatewayServer(uvicorn.Server):
