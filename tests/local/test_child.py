@@ -118,3 +118,15 @@ def test_does_not_serve_without_a_key(model_file: Path, key: str) -> None:
 
     assert (address, status) == ("", 1)
     assert b"no API key" in said
+
+
+def test_tamed_model_ends_its_answer_when_nobody_set_a_limit(model_file: Path) -> None:
+    async def main() -> dict[str, object]:
+        async with child(model_file, "--tame") as (_, address), aiohttp.ClientSession() as session:
+            body = {"messages": [{"role": "user", "content": "Say hello."}], "ignore_eos": True}
+            headers = {"authorization": f"Bearer {KEY}"}
+            async with session.post(address + "/v1/chat/completions", json=body, headers=headers) as response:
+                said = await response.json()
+            return {"tokens": said["usage"]["completion_tokens"], "why": said["choices"][0]["finish_reason"]}
+
+    assert asyncio.run(main()) == {"tokens": 512, "why": "length"}

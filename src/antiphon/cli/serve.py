@@ -1,51 +1,76 @@
 """`antiphon serve`: the gateway, and on a first start everything a newcomer needs to get an answer."""
 
-import os
-from pathlib import Path
+import asyncio
+import shlex
+import socket
+import sys
 from typing import Self
 
-from msgspec import structs
+import click
+from msgspec import Struct, structs
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from antiphon import __version__
-from antiphon.access.keys import digest_of, generate
 from antiphon.app import Application
+from antiphon.cli.options import LOCAL_URL, catalog_of, store_url
+from antiphon.cli.quickstart import QUICKSTART, QuickstartKey, quickstart_key
 from antiphon.config.settings import Settings
 from antiphon.edge.server import GatewayServer, server_config
-from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.lib.log import setup_logging
-from antiphon.protocol.records import KeyId, KeyRecord, Tenant
-from antiphon.store.base import StoreSettings
-from antiphon.store.keys import open_keys
 
-__all__ = ["QUICKSTART", "serve"]
+__all__ = ["serve"]
 
-QUICKSTART = "quickstart"
-_KEY_FILE = "quickstart.key"
+_MB = 1_000_000
+
+
+class _Welcome(Struct, frozen=True):
+    """What the first lines tell.
+
+    Attributes:
+        names_itself: whether commands find the gateway without `--url`.
+    """
+
+    settings: Settings
+    app: Application
+    key: QuickstartKey | None
+    names_itself: bool
 
 
 def serve(settings: Settings, *, host: str | None, port: int | None) -> int:
-    """Run until told to stop. Returns the exit code."""
+    """Run until told to stop. Returns the exit code: 0 also when it is told so in the middle of starting.
+
+    Raises `ClickException` and `StoreFault` for what an operator can mend, before anything is fetched or served.
+    """
     setup_logging()
+    configured = settings.server
     settings = _listening(settings, host=host, port=port)
+    server = settings.server
+    _check_address(server.host, server.port)
+    store_url(settings)
+    key = _key(settings)
     console = Console(stderr=True)
-    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _FetchProgress(console) as progress:
         app = Application(settings, progress=progress.report)
-        server = GatewayServer(
+        same = (configured.host, configured.port) == (server.host, server.port)
+        welcome = _Welcome(settings, app, key, names_itself=same)
+
+        def started(url: str) -> None:
+            progress.stop()
+            _greet(console, welcome, url=url)
+
+        gateway = GatewayServer(
             server_config(
-                app,
-                host=settings.server.host,
-                port=settings.server.port,
-                drain_s=settings.server.drain_s,
-                proxies=settings.server.forwarded_allow_ips,
+                app, host=server.host, port=server.port, drain_s=server.drain_s, proxies=server.forwarded_allow_ips
             ),
             drain=app.drain,
-            started=lambda url: _welcome(console, settings, url=url),
+            started=started,
         )
-        server.run()
-    return 0 if server.started else 1
+        try:
+            gateway.run()
+        except asyncio.CancelledError:
+            return 0
+    return 0 if gateway.started else 1
 
 
 def _listening(settings: Settings, *, host: str | None, port: int | None) -> Settings:
@@ -58,12 +83,40 @@ def _listening(settings: Settings, *, host: str | None, port: int | None) -> Set
     )
 
 
+def _check_address(host: str, port: int) -> None:
+    """Find out now, not after a download, whether the port can be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while ")[0].lower()
+        raise click.ClickException(
+            f"Cannot listen on {host} port {port}: {reason}. "
+            "Choose another with --port or --host, ANTIPHON_PORT, or `server.port` in antiphon.yaml."
+        ) from error
+
+
+def _key(settings: Settings) -> QuickstartKey | None:
+    try:
+        return quickstart_key(settings)
+    except ValueError as error:  # an address that cannot be a database; the text says so
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"The data directory cannot be used: {error}") from error
+
+
 class _FetchProgress:
-    """A progress bar that appears when there is something to wait for."""
+    """A progress bar that appears when there is something to wait for; one line where there is no terminal."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
         )
         self._task: TaskID | None = None
         self._phase = ""
@@ -72,69 +125,76 @@ class _FetchProgress:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._bar.live.is_started:
+            self._bar.stop()
 
     def report(self, phase: str, done: int, total: int) -> None:
         """One step of the local model's fetch, in bytes."""
+        if not self._console.is_terminal:
+            if not self._phase:
+                self._console.print(f"Fetching the local model ({round(total / _MB)} MB), once ...", highlight=False)
+            self._phase = phase
+            return
         if phase != self._phase:
             self._phase = phase
             self._bar.start()
+            if self._task is not None:
+                self._bar.update(self._task, visible=False)
             self._task = self._bar.add_task(f"local model: {phase}", total=total or None)
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total or None)
-        if total and done >= total:
-            self._bar.stop()
 
 
-def _welcome(console: Console, settings: Settings, *, url: str) -> None:
-    """Where it listens, and on a machine without any key the one that was made for it."""
-    console.print(f"[bold]Antiphon {__version__}[/bold] listens on {url}  (API page: {url}/docs)", highlight=False)
-    key = quickstart_key(settings)
-    if key is not None:
-        _show_first_request(console, settings, url=url, key=key)
+def _greet(console: Console, welcome: _Welcome, *, url: str) -> None:
+    """Where it listens, and on a machine without any other key how to ask for a first answer."""
+    _say(console, f"Antiphon {__version__} listens on {url} (API page: {url}/docs)")
+    model = _a_model(welcome.app)
+    if model is None:
+        _say(console, "Nothing can answer yet: set a provider's key, such as OPENAI_API_KEY, or `local: on`.")
+    elif welcome.key is not None:
+        _show_first_request(console, welcome, url=url, model=model)
 
 
-def _show_first_request(console: Console, settings: Settings, *, url: str, key: str) -> None:
-    console.print(
-        f"Key '{QUICKSTART}', kept in {settings.data_path / _KEY_FILE}: {key}", highlight=False, soft_wrap=True
+def _a_model(app: Application) -> str | None:
+    """A name to try: the local model if it could be had, else the first that is listed, else how names look."""
+    names = [model.id for model in app.services.router.models()] if app.services is not None else []
+    if names:
+        return "local" if "local" in names else names[0]
+    others = (one.name for one in catalog_of(app.settings).providers if one.template.base_url != LOCAL_URL)
+    return next((f"{name}/MODEL" for name in others), None)
+
+
+def _show_first_request(console: Console, welcome: _Welcome, *, url: str, model: str) -> None:
+    key = welcome.key
+    if key is None:
+        return
+    # The key itself goes to a person's terminal, and once, when it is made; later starts keep it out of logs.
+    shown = key.text if key.is_new or console.is_terminal else f"$(cat {shlex.quote(str(key.file))})"
+    _say(console, f"Key '{QUICKSTART}', kept in {key.file}" + (f": {key.text}" if shown == key.text else ""))
+    body = f'{{"model": "{model}", "input": "Say hello."}}'
+    chat = f"{_program()} chat"
+    chat += "" if model == "local" else f" --model {shlex.quote(model)}"
+    chat += "" if welcome.names_itself else f" --url {url}"
+    _say(console, "Try it in another terminal:\n")
+    _say(
+        console,
+        f'curl {url}/v1/responses -H "Authorization: Bearer {shown}" -H "Content-Type: application/json" '
+        f"-d {shlex.quote(body)}\n",
     )
-    console.print("Try it:\n", highlight=False)
-    body = '{"model": "local", "input": "Say hello."}'
-    console.print(
-        f"curl {url}/v1/responses -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{body}'",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    console.print("", highlight=False)
+    _say(console, f"or talk to it: {chat}\n")
 
 
-def quickstart_key(settings: Settings) -> str | None:
-    """The quickstart key, made once and only while there is no other; `None` when there are keys but not this one."""
-    file = settings.data_path / _KEY_FILE
-    with open_keys(settings.database_url, StoreSettings()) as keys:
-        known = keys.list_keys(None)
-        if file.exists():
-            text = file.read_text(encoding="utf-8").strip()
-            alive = {record.digest for record in known if not record.disabled and record.revoked_at is None}
-            return text if digest_of(text) in alive else None
-        if known:
-            return None
-        text, key_digest, prefix = generate()
-        _write_private(file, text)
-        keys.add_key(
-            KeyRecord(
-                id=KeyId("key_" + SystemIds().new_response_id().hex()),
-                tenant=Tenant("default"),
-                name=QUICKSTART,
-                prefix=prefix,
-                digest=key_digest,
-                created_at=SystemClock().now(),
-            )
-        )
-        return text
+def _program() -> str:
+    """How this command was called, for another terminal in the same directory."""
+    if sys.argv[0].endswith("__main__.py"):
+        return f"{shlex.quote(sys.executable)} -m antiphon"
+    return shlex.quote(sys.argv[0])
 
 
-def _write_private(file: Path, text: str) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(text + "\n")
+def _say(console: Console, text: str) -> None:
+    """A line as it is, however narrow the terminal: what is to be pasted must not be broken."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -6,11 +6,16 @@ The only server-specific code. Without it (on another ASGI server) everything bu
 import asyncio
 import gc
 import re
+import signal
 import socket
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from antiphon.edge.problems import error_body
@@ -116,7 +121,9 @@ def _without_upgrade(data: bytes) -> bytes:
 
 
 class GatewayServer(uvicorn.Server):
-    """Stops in order: no new connections, running answers end or are ended, then the process exits with 0.
+    """Stops in order: no new connections, running answers end or are ended, then `run` returns.
+
+    When it is told to stop while it is still starting, it gives up at once, and `run` raises `CancelledError`.
 
     Args:
         drain: awaited when the server stops; returns once no run is left to wait for.
@@ -129,6 +136,38 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
         self._tell_started = started
+        self._main: asyncio.Task[None] | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        self._main = asyncio.current_task()
+        await super().serve(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop the server. uvicorn would also raise them at the end, and the exit code be lost."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; at once when there is nothing to end yet, be it in the middle of a long download."""
+        super().handle_exit(sig, frame)
+        if not self.started and self._main is not None:
+            self._main.get_loop().call_soon_threadsafe(self._give_up, self._main)
+
+    def _give_up(self, main: asyncio.Task[None]) -> None:
+        if self.started:
+            return
+        if isinstance(self.lifespan, LifespanOn):
+            self.lifespan.startup_failed = True  # or it would log the cancellation as a failure of ours
+        main.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""

@@ -31,6 +31,7 @@ class LocalSettings:
         context: tokens in all; each slot has an equal share.
         threads: computing threads; `None` leaves a core to the gateway and takes at most four, for llama.cpp's threads
             wait for each other by spinning: one thread too many makes every token ten times slower.
+        tame: defaults for a very small model: short answers, little chance, no repetition. Requests still win.
         start_timeout_s: from the start of the process until it listens.
         stop_timeout_s: from SIGTERM to SIGKILL.
         first_delay_s, longest_delay_s: the pause before a new start doubles from one to the other, and begins anew
@@ -42,6 +43,7 @@ class LocalSettings:
     slots: int = 2
     context: int = 8192
     threads: int | None = None
+    tame: bool = False
     start_timeout_s: float = 60.0
     stop_timeout_s: float = 3.0
     first_delay_s: float = 0.2
@@ -127,6 +129,7 @@ class LocalModel:
             *("--model", str(settings.model), "--alias", settings.alias, "--port", str(self._port)),
             *("--slots", str(settings.slots), "--context", str(settings.context)),
             *("--threads", str(settings.threads or _spare_cores())),
+            *(["--tame"] if settings.tame else []),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
