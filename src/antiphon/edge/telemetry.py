@@ -23,7 +23,7 @@ __all__ = ["AccessLine", "Telemetry"]
 _BUCKETS_S = (0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
-class AccessLine(Struct, frozen=True, omit_defaults=True):
+class AccessLine(Struct, frozen=True):
     """One line of the access log. `ms` is the time to the end of the answer, `first_ms` to its first output."""
 
     time: str
