@@ -5,10 +5,18 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	&& echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar off
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: serve setup setup-test test test-long lint types bench lock clean wheel
+# Install a requirements file: on a terminal one line that tells what is being fetched, elsewhere nothing but errors.
+install = rm -f $(VENV)/.installed; \
+	{ $(PIP) -r $(1) && touch $(VENV)/.installed; } | while read -r verb what size; do \
+		if [ -t 1 ] && [ "$$verb" = Downloading ]; then printf '\r\033[K  %s %s' "$${what%%-cp*}" "$$size"; fi; \
+	done; \
+	if [ -t 1 ]; then printf '\r\033[K'; fi; \
+	test -e $(VENV)/.installed || { echo "That failed, for the reason above."; exit 1; }
+
+.PHONY: serve test test-long lint types bench lock clean wheel
 
 serve: $(VENV)/.serve  ## start Antiphon on 127.0.0.1:8000 with its local model
 	@exec $(BIN)/antiphon serve $(ARGS)
@@ -30,7 +38,7 @@ types: $(VENV)/.test
 bench: $(VENV)/.test  ## CPU, latency and memory of the gateway beside the floor; see docs/performance.md
 	$(BIN)/python bench/run.py $(ARGS)
 
-wheel: $(VENV)/.test  ## build dist/*.whl
+wheel: | $(VENV)/bin/python  ## build dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 lock:  ## renew the hashed requirement files (needs uv)
@@ -45,19 +53,17 @@ clean:
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Antiphon needs Python 3.11 or newer."; exit 1; }
 	@echo "Making an environment in $(VENV) with $(PYTHON) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(VENV)/bin/python
-	@echo "Installing what Antiphon needs (once) ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r requirements/serve.txt \
-		| grep -v -e '^Requirement already' -e '^  Using cached' -e '^Collecting' -e 'Installing collected' || true
-	@$(BIN)/python -c "import aiohttp, alembic, msgspec, sqlalchemy, uvicorn, xllamacpp"
+	@echo "Installing what Antiphon needs, once (60 MB) ..."
+	@$(call install,requirements/serve.txt)
 	@$(MAKE) --no-print-directory $(BIN)/antiphon
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/bin/python
-	@echo "Installing what the tests need (once) ..."
-	@$(PIP) -r requirements/test.txt
+	@echo "Installing what the tests need, once ..."
+	@$(call install,requirements/test.txt)
 	@$(MAKE) --no-print-directory $(BIN)/antiphon
 	@touch $@
 

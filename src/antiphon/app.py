@@ -64,10 +64,10 @@ class Application:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
-    async def drain(self) -> None:
-        """Let the runs under way end, or end them."""
+    async def drain(self, patience_s: float | None = None) -> None:
+        """Let the runs under way end, or end them after `patience_s`, by default `server.drain_s`."""
         if self.services is not None:
-            await self.services.engine.drain(self.settings.server.drain_s)
+            await self.services.engine.drain(self.settings.server.drain_s if patience_s is None else patience_s)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as stack:

@@ -15,6 +15,8 @@ import aiohttp
 import pytest
 
 from tests.cli.processes import WAIT_S, antiphon, terminal
+from tests.helpers.stream import check_stream
+from tests.helpers.upstream import ScriptedUpstream, stream, text_chunks
 
 _CURL = re.compile(
     r"curl (?P<url>http://\S+)/v1/responses -H \"Authorization: Bearer (?P<key>[^\"]+)\" -H .* -d '\{.*\}'"
@@ -140,6 +142,45 @@ def test_unusable_database_is_told_in_one_line(data_dir: Path, url: str, reason:
     assert said.startswith("Error: The database cannot be used.")
     assert reason in said
     assert said.count("\n") == 1
+
+
+def test_told_to_stop_twice_it_ends_answers_that_are_being_made(data_dir: Path) -> None:
+    async def main(upstream: ScriptedUpstream) -> tuple[bytes, int]:
+        (data_dir.parent / "antiphon.yaml").write_text(f"providers: {{test: {{base_url: '{upstream.url}'}}}}\n")
+        async with serving() as process, aiohttp.ClientSession() as session:
+            found = _CURL.search(await welcome(process))
+            assert found
+            headers = {"authorization": f"Bearer {found['key']}"}
+            body = {"model": "test/m", "input": "Hi", "stream": True}
+            async with session.post(f"{found['url']}/v1/responses", json=body, headers=headers) as answer:
+                received = await answer.content.readuntil(b"Hel")
+                process.send_signal(signal.SIGTERM)
+                await refused(found["url"])
+                process.send_signal(signal.SIGTERM)
+                received += await answer.read()
+            async with asyncio.timeout(WAIT_S):
+                return received, await process.wait()
+
+    async def with_upstream() -> tuple[bytes, int]:
+        role, text, *_ = text_chunks("Hel", "lo")
+        async with ScriptedUpstream(stream(role, text, "stall", done=False)) as upstream:
+            return await main(upstream)
+
+    received, code = asyncio.run(with_upstream())
+    assert code == 0
+    assert check_stream(received, usage_optional=True).types[-1] == "response.failed"
+
+
+async def refused(url: str) -> None:
+    """Wait until the server takes no more connections."""
+    host, port = url.removeprefix("http://").split(":")
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionRefusedError:
+                return
+            writer.close()
 
 
 def test_told_to_stop_in_the_middle_of_the_download_it_stops_at_once(data_dir: Path) -> None:

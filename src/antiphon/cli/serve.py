@@ -4,6 +4,7 @@ import asyncio
 import shlex
 import socket
 import sys
+from functools import partial
 from typing import Self
 
 import click
@@ -63,7 +64,8 @@ def serve(settings: Settings, *, host: str | None, port: int | None) -> int:
             server_config(
                 app, host=server.host, port=server.port, drain_s=server.drain_s, proxies=server.forwarded_allow_ips
             ),
-            drain=app.drain,
+            drain=partial(_drain, console, app),
+            hurry=partial(app.drain, 0.0),
             started=started,
         )
         try:
@@ -103,6 +105,14 @@ def _key(settings: Settings) -> QuickstartKey | None:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"The data directory cannot be used: {error}") from error
+
+
+async def _drain(console: Console, app: Application) -> None:
+    live = app.services.engine.live_runs if app.services is not None else 0
+    if live and console.is_terminal:
+        patience_s = app.settings.server.drain_s
+        _say(console, f"\nWaiting up to {patience_s:g} s for {live} unfinished answers. Ctrl-C once more ends them.")
+    await app.drain()
 
 
 class _FetchProgress:
@@ -147,6 +157,8 @@ class _FetchProgress:
             self._task = self._bar.add_task(f"local model: {phase}", total=total or None)
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total or None)
+        if phase == "unpack" and done >= total:
+            self.stop()  # before anything is logged into the line of the bar
 
 
 def _greet(console: Console, welcome: _Welcome, *, url: str) -> None:

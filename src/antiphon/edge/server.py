@@ -127,14 +127,22 @@ class GatewayServer(uvicorn.Server):
 
     Args:
         drain: awaited when the server stops; returns once no run is left to wait for.
+        hurry: awaited when it is told to stop once more meanwhile; ends the runs that are left.
         started: called when the server listens, with its address.
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, drain: Callable[[], Awaitable[None]], started: Callable[[str], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        drain: Callable[[], Awaitable[None]],
+        started: Callable[[str], None],
+        hurry: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(config)
         self._drain = drain
+        self._hurry = hurry
+        self._told_again = asyncio.Event()
         self._tell_started = started
         self._main: asyncio.Task[None] | None = None
 
@@ -158,9 +166,15 @@ class GatewayServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; at once when there is nothing to end yet, be it in the middle of a long download."""
-        super().handle_exit(sig, frame)
-        if not self.started and self._main is not None:
-            self._main.get_loop().call_soon_threadsafe(self._give_up, self._main)
+        if self._main is None:
+            super().handle_exit(sig, frame)
+            return
+        loop = self._main.get_loop()
+        if self.should_exit:
+            loop.call_soon_threadsafe(self._told_again.set)
+        self.should_exit = True
+        if not self.started:
+            loop.call_soon_threadsafe(self._give_up, self._main)
 
     def _give_up(self, main: asyncio.Task[None]) -> None:
         if self.started:
@@ -182,7 +196,14 @@ class GatewayServer(uvicorn.Server):
         """Drain while uvicorn waits for its connections."""
         async with asyncio.TaskGroup() as group:
             group.create_task(_awaited(self._drain))
+            impatient = group.create_task(self._hurry_when_told_again())
             await super().shutdown(sockets)
+            impatient.cancel()
+
+    async def _hurry_when_told_again(self) -> None:
+        await self._told_again.wait()
+        if self._hurry is not None:
+            await self._hurry()
 
 
 def _calm_collector() -> None:
