@@ -18,6 +18,9 @@ __all__ = ["Call", "attempt", "upstream_request"]
 #: An error body is read this far; the rest explains nothing more.
 _ERROR_BODY_BYTES = 64 * 1024
 
+#: An answer in one piece comes when the model has thought to its end; the limit of the run is shorter than this.
+_WHOLE_ANSWER_S = 86_400.0
+
 #: After the model stopped, only usage and the end marker can follow. An upstream that keeps the line open instead is
 #: not waited for longer than this.
 _GRACE_S = 3.0
@@ -45,8 +48,8 @@ def upstream_request(encoded: Encoded, target: Target) -> UpstreamRequest:
         provider=target.provider,
         proxy=target.proxy,
         ca_file=target.ca_file,
-        first_byte_s=target.first_byte_s,
-        idle_s=target.idle_s,
+        first_byte_s=target.first_byte_s if encoded.stream else _WHOLE_ANSWER_S,
+        idle_s=target.idle_s if encoded.stream else _WHOLE_ANSWER_S,
     )
 
 
