@@ -1,0 +1,15 @@
+"""One stage for all tests of a module: its provider does what each of them scripts."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.upstreams import Stage, open_stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Limits are short, so that silence is noticed soon."""
+    limits = {"first_byte_s": 0.3, "idle_s": 0.3, "connect_s": 1, "run_s": 60}
+    with open_stage(tmp_path_factory.mktemp("stage"), limits=limits) as opened:
+        yield opened
