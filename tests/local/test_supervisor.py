@@ -12,9 +12,9 @@ from typing import TypeVar
 import aiohttp
 import pytest
 import uvloop
-from tests.helpers.local_model import process_end, running_local_model
 
 from antiphon.local.supervisor import LocalModel, LocalSettings
+from tests.helpers.local_model import process_end, running_local_model
 
 T = TypeVar("T")
 

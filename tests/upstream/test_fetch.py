@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from tests.helpers.far_end import PNG, answer, far_end, fault, fetch
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.upstream.addresses import REFUSED
 from antiphon.upstream.fetch import Fetched, FetchSettings, system_resolve
+from tests.helpers.far_end import PNG, answer, far_end, fault, fetch
 
 
 def test_image_is_fetched_with_its_type() -> None:

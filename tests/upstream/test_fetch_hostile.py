@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from tests.helpers.far_end import PNG, Script, answer, far_end, fault, redirect
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.upstream.fetch import Fetched, FetchSettings, GuardedFetcher
+from tests.helpers.far_end import PNG, Script, answer, far_end, fault, redirect
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.helpers.far_end import PNG, Far, Script, answer, far_end, redirect
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.upstream.addresses import AddressPolicy
 from antiphon.upstream.fetch import FetchSettings, GuardedFetcher
+from tests.helpers.far_end import PNG, Far, Script, answer, far_end, redirect
 
 # A throw-away key and its self-signed certificate for pictures.example.com, good for a century and for nothing else.
 IDENTITY = """\
