@@ -117,7 +117,6 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
         if local is not None:
             background.start(local.run())
             await _first_breath(local)
-            await _up(local)
         background.start(_purge(store, clock))
         parts = Parts(
             store=store,
@@ -187,13 +186,6 @@ async def _local_model(settings: Settings, *, progress: Progress) -> LocalModel 
     if local.context is not None:
         process = replace(process, context=local.context * local.slots)
     return LocalModel(process)
-
-
-async def _up(local: LocalModel) -> None:
-    """Wait for the local model, so that the very first request finds it; not for long: others may not need it."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LOCAL_START_S):
-            await local.ready.wait()
 
 
 def _fetcher(settings: Settings) -> GuardedFetcher | None:
