@@ -43,7 +43,6 @@ _log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 _PURGE_EVERY_S = 600.0
 _LOCAL_START_S = 10.0
-_LOCAL_START_S = 10.0
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
