@@ -50,19 +50,10 @@ responses = Table(
     Column("echo_digest", LargeBinary),
     UniqueConstraint("id", name="responses_id"),
 )
-Index(
-    "responses_expires_at",
-    responses.c.expires_at,
-    sqlite_where=responses.c.expires_at.is_not(None),
-    postgresql_where=responses.c.expires_at.is_not(None),
-)
-Index(
-    "responses_echo",
-    responses.c.tenant,
-    responses.c.echo_digest,
-    sqlite_where=responses.c.echo_digest.is_not(None),
-    postgresql_where=responses.c.echo_digest.is_not(None),
-)
+# Both only hold the rows where their column is set, which the migrations say. Said here as well, it would make every
+# process import the Postgres dialect: 2 MB, and a twentieth of the time to start.
+Index("responses_expires_at", responses.c.expires_at)
+Index("responses_echo", responses.c.tenant, responses.c.echo_digest)
 
 blobs = Table(
     "blobs",
