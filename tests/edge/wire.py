@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import struct
 from types import TracebackType
 from typing import Self
 
@@ -65,6 +66,11 @@ class Wire:
 
     def leave(self) -> None:
         """Hang up."""
+        self.socket.close()
+
+    def reset(self) -> None:
+        """Hang up without a farewell."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
 

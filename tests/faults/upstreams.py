@@ -70,12 +70,15 @@ class Stage:
 
 @contextmanager
 def open_stage(data_dir: Path, **config: Any) -> Iterator[Stage]:
-    """A gateway with these settings, and its upstream."""
+    """A gateway with these settings, and its upstream; `providers` adds to how it is configured."""
     told: list[Reply | Brain] = [error(500, "nothing was scripted")]
 
     def brain(request: Seen) -> Reply:
         now = told[0]
         return now if isinstance(now, Reply) else now(request)
 
-    with ThreadedUpstream(brain) as upstream, Gateway(upstream.url, data_dir, config=config) as gateway:
-        yield Stage(gateway, upstream, told)
+    with ThreadedUpstream(brain) as upstream:
+        here = {"base_url": upstream.url, "protocol": "chat", "api_key": KEY}
+        providers = {name: {**here, **more} for name, more in config.pop("providers", {"test": {}}).items()}
+        with Gateway(None, data_dir, config={**config, "providers": providers}) as gateway:
+            yield Stage(gateway, upstream, told)
