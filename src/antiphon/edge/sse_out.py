@@ -35,6 +35,11 @@ class StreamSettings(Struct, frozen=True):
     early_status_s: float = 15.0
     stall_s: float = 60.0
 
+    @property
+    def beat_s(self) -> float:
+        """How often to look at the time: every second, or more often where one of these is shorter."""
+        return min(1.0, self.heartbeat_s, self.early_status_s, self.stall_s)
+
 
 def notice_headers(notices: Sequence[Notice], target: Target | None) -> Headers:
     """What the answer's headers tell: who answered, and what was ignored."""
@@ -92,6 +97,7 @@ class StreamSink:
         self._loop = asyncio.get_running_loop()
         self._last_write = self._loop.time()
         self._writing = False
+        self.beat_s = settings.beat_s
         self.status_sent = False
 
     def prepare(self, notices: Sequence[Notice], target: Target) -> None:

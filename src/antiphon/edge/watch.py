@@ -14,14 +14,12 @@ __all__ = ["CONNECTION", "Watch"]
 #: connection is lost. On other servers a task per request waits for `http.disconnect`, which costs more.
 CONNECTION = "antiphon.connection"
 
-_TICK_S = 1.0
-
 
 class Watch:
     """Cancels the task it was entered in when the client disconnects. Swallows that cancellation on the way out.
 
     After the context, `exchange.client_gone` tells what happened. With a sink it also keeps the sink's time: a beat
-    about every second, for heartbeats and the early status; a client that takes nothing for too long counts as gone.
+    every second or so, for heartbeats and the early status; a client that takes nothing for too long counts as gone.
     """
 
     __slots__ = ("_beating", "_exchange", "_loop", "_sink", "_timer", "_waiting", "_watched", "_watchers")
@@ -46,7 +44,7 @@ class Watch:
         else:
             self._waiting = self._loop.create_task(self._wait())
         if self._sink is not None:
-            self._timer = self._loop.call_later(_TICK_S, self._tick)
+            self._timer = self._loop.call_later(self._sink.beat_s, self._tick)
         return self
 
     async def __aexit__(
@@ -79,7 +77,7 @@ class Watch:
         """Runs as a plain callback; only what has to be sent needs a task."""
         if self._sink is None:
             return
-        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        self._timer = self._loop.call_later(self._sink.beat_s, self._tick)
         match self._sink.due():
             case "stalled":
                 self._gone()
