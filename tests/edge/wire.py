@@ -48,10 +48,15 @@ class Wire:
             pass
         return sent
 
-    def answer(self, method: str = "POST") -> Answer:
-        """The next whole answer; an interim one is skipped."""
+    def response(self, method: str = "POST") -> http.client.HTTPResponse:
+        """The next answer, its body still to be read; an interim one is skipped."""
         response = http.client.HTTPResponse(self.socket, method=method)
         response.begin()
+        return response
+
+    def answer(self, method: str = "POST") -> Answer:
+        """The next whole answer."""
+        response = self.response(method)
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
     def rest(self) -> bytes:
