@@ -1,6 +1,9 @@
 """The key of a first start: made while there is no other, kept in a file that only its owner can read."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,6 +13,9 @@ from antiphon.config.settings import Settings
 from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.protocol.records import KeyId, KeyRecord, Tenant
 from antiphon.store.keys import KeyTable, open_keys
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["KEY_FILE", "QUICKSTART", "QuickstartKey", "quickstart_key"]
 
@@ -34,7 +40,8 @@ def quickstart_key(settings: Settings) -> QuickstartKey | None:
     address that cannot be a database.
     """
     file = settings.data_path / KEY_FILE
-    with open_keys(settings.database_url) as keys:
+    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)  # where the database is elsewhere, nobody has yet
+    with open_keys(settings.database_url) as keys, _alone(settings.data_path):
         known = keys.list_keys(None)
         text = file.read_text(encoding="utf-8").strip() if file.exists() else ""
         if known:
@@ -43,6 +50,24 @@ def quickstart_key(settings: Settings) -> QuickstartKey | None:
         if file.exists():  # of a start that was cut short, or of a database that is gone
             file.unlink()
         return QuickstartKey(_make(keys, file), file, is_new=True)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Gateways that start at once must not each make a key, nor take away another's file.
+
+    The lock goes with the process, however that ends, and leaves no file behind. Windows has none; there nobody starts
+    several at once.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    held = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _make(keys: KeyTable, file: Path) -> str:
