@@ -35,7 +35,7 @@ class Flood(Sequence[Part]):
     def __len__(self) -> int:
         return OFFERED_BYTES // len(self._words)
 
-    def __getitem__(self, index: int) -> bytes:
+    def __getitem__(self, index: int) -> bytes:  # type: ignore[override]  # nobody takes slices of it
         if index >= len(self):
             raise IndexError
         self.taken_bytes += len(self._words)
@@ -53,7 +53,7 @@ class Floods:
             return stream(*text_chunks("Quick", " answer."))
         flood = Flood()
         self.running.append(flood)
-        return Reply(flood, headers={"content-type": "text/event-stream"}, framing="chunked")  # type: ignore[arg-type]
+        return Reply(flood, headers={"content-type": "text/event-stream"}, framing="chunked")
 
 
 async def open_stream(url: str, key: str) -> socket.socket:
