@@ -93,7 +93,7 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="SQLite only. NORMAL survives a crash of the process, FULL also one of the machine."),
     ] = "NORMAL"
     first_line: Annotated[
-        bool, Meta(description="Keep the first line of the input in the run record, to recognise runs by.")
+        bool, Meta(description="Keep the first line of the last user message in the run record, to recognise runs by.")
     ] = False
 
 
@@ -120,11 +120,11 @@ class LocalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = None
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
-        Meta(description="Threads to compute with. Default: one for each core."),
+        Meta(description="Threads to compute with. Default: one less than there are cores, at most 4."),
     ] = None
     context: Annotated[
         Annotated[int, Meta(ge=256, le=1_048_576)] | None,
-        Meta(description="Tokens of context for each slot. Default: the model's."),
+        Meta(description="Tokens of context for each slot. Default: 8192, shared out over the slots."),
     ] = None
     slots: Annotated[int, Meta(ge=1, le=256, description="Answers generated at the same time.")] = 2
 
@@ -175,7 +175,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Secret | None, Meta(description="HTTP proxy to reach it through.", extra={"check": "proxy_url"})
     ] = None
     ca_file: Annotated[
-        Path | None, Meta(description="File with the certificate authorities to trust.", extra={"check": "file"})
+        Path | None,
+        Meta(description="File with certificate authorities to trust besides the usual ones.", extra={"check": "file"}),
     ] = None
     quirks: Annotated[
         str | None,
