@@ -86,6 +86,7 @@ class Telemetry(Collector):
         self._tokens: Counter[tuple[str, str]] = Counter()
         self._seconds: dict[str, _Histogram] = {}
         self._first = _Histogram()
+        self._not_stored = 0
         self._live_runs = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -115,6 +116,9 @@ class Telemetry(Collector):
         first = HistogramMetricFamily("antiphon_first_output_seconds", "Time to a run's first output.")
         first.add_metric([], self._first.buckets(), self._first.total)
         yield first
+        yield CounterMetricFamily(
+            "antiphon_not_stored", "Responses that should have been stored and could not be.", value=self._not_stored
+        )
         yield GaugeMetricFamily("antiphon_live_runs", "Runs under way.", value=self._live_runs)
 
     def request_done(self, exchange: Exchange, seconds: float) -> None:
@@ -131,6 +135,8 @@ class Telemetry(Collector):
         first_ms = run.record.timing.first_event if run is not None else None
         if row is not None:
             self._count_run(row, first_ms)
+        if run is not None and any(notice.reason == "store_unavailable" for notice in run.record.notices):
+            self._not_stored += 1
         if self._log is not None:
             self._log(self._encode(self._line(exchange, row, status=status, seconds=seconds, first_ms=first_ms)))
 

@@ -30,6 +30,10 @@ class Store(Protocol):
     All calls raise `StoreFault` when the database cannot answer.
     """
 
+    @property
+    def available(self) -> bool:
+        """False while the database is known not to answer, or not to take writes. Costs nothing."""
+
     async def put(self, tenant: Tenant, run: RunRow, turn: Turn | None) -> None:
         """Write the run and, where given, the turn in one transaction; return once it is committed.
 

@@ -10,6 +10,7 @@ from antiphon.engine.history import History, load_history
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
 from antiphon.engine.record import Record
+from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.ids import Ids
 from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import Request
@@ -64,8 +65,10 @@ async def prepare(
 
     Raises:
         RequestFault: something named does not exist, does not add up, or cannot be said to this upstream.
-        StoreFault: the request needs state and the store cannot answer.
+        StoreFault: the request needs state, or shall be stored, and the store cannot answer.
     """
+    if request.store and not parts.store.available:
+        raise StoreFault("known to be down")  # the run's own row is what finds out that it is back
     history = await load_history(request, tenant, store=parts.store)
     record.timing.history = clock_ms()
     if history.ancestors and parts.limits.retention_s is not None:

@@ -106,6 +106,12 @@ class Patience:
             self._down_since = now
         return now - self._down_since < self._limit_s
 
+    @property
+    def is_over(self) -> bool:
+        """The database has failed for longer than it is waited for, and has not worked since. Asks nobody."""
+        down_since = self._down_since
+        return down_since is not None and time.monotonic() - down_since >= self._limit_s
+
     def pause(self) -> None:
         """Wait a little before the next attempt. Blocks the calling thread."""
         time.sleep(_RETRY_PAUSE_S)

@@ -46,6 +46,11 @@ class KeyTable:
         self._database = database
         self._patience = Patience(settings.patience_s)
 
+    @property
+    def is_down(self) -> bool:
+        """The database has not answered for longer than it is waited for."""
+        return self._patience.is_over
+
     def find_key(self, digest: bytes) -> KeyRecord | None:
         """The key with this digest, usable or not. The one question without a tenant: its answer names the tenant."""
         found = self._records(select(*_COLUMNS).where(keys.c.digest == digest))

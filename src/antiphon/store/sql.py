@@ -141,6 +141,11 @@ class SqlStore:
             if batch < _PURGE_ROWS:
                 return removed
 
+    @property
+    def available(self) -> bool:
+        """False while the database is known not to answer, or not to take writes. Asks nobody."""
+        return not (self._writer.is_down or self._keys.is_down)
+
     async def ping(self) -> None:
         """Return when the database answers a query, and the writer lives."""
         if not self._closed and not self._writer.alive:

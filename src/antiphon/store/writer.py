@@ -96,6 +96,11 @@ class Writer:
         """Whether the thread still takes work. Only a bug, or `close`, ends it."""
         return self._thread.is_alive()
 
+    @property
+    def is_down(self) -> bool:
+        """Nothing could be written for longer than that is waited for. The next write that works ends this."""
+        return self._patience.is_over
+
     def stats(self) -> WriterStats:
         """The figures of this moment."""
         with self._changed:
