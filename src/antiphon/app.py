@@ -127,9 +127,11 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             ids=ids,
             limits=RunLimits(settings.limits.run_s, settings.store.retention_days or None, settings.store.first_line),
         )
+        engine = Engine(parts)
+        background.start(engine.keep_time())
         server = settings.server
         yield Services(
-            engine=Engine(parts),
+            engine=engine,
             keys=keys,
             router=router,
             bodies=BodyReader(

@@ -1,11 +1,12 @@
 """What the edge can ask for: make a response, read it back, delete it. Knows which runs are alive in this process."""
 
 import asyncio
+from typing import Never
 
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Arrival
-from antiphon.engine.run import Run, shutting_down
+from antiphon.engine.run import Run, run_timeout, shutting_down
 from antiphon.engine.stored import ItemPage, list_items, stored_resource
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.ids import ResponseId, response_id_text
@@ -84,6 +85,16 @@ class Engine:
     async def record(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The run record as JSON."""
         return await self._parts.store.record(tenant, response_id)
+
+    async def keep_time(self) -> Never:
+        """End runs that have reached their limit, until cancelled. One look for all, instead of a timer for each."""
+        limit_s = self._parts.limits.run_s
+        while True:
+            await asyncio.sleep(min(1.0, limit_s / 4))
+            overdue = self._parts.clock.monotonic() - limit_s
+            for run in tuple(self._live.values()):
+                if run.began_s < overdue:
+                    run.abort(run_timeout())
 
     async def drain(self, patience_s: float) -> None:
         """Take no more runs, let those under way finish, and end the rest as failed after `patience_s`."""

@@ -32,7 +32,7 @@ from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import Response
 from antiphon.protocol.usage import Usage
 
-__all__ = ["Run", "shutting_down"]
+__all__ = ["Run", "run_timeout", "shutting_down"]
 
 _OUTPUT = frozenset(
     {
@@ -102,8 +102,6 @@ class Run:
             await self._work()
         except Fault as fault:
             return await self._fail(fault)
-        except TimeoutError:
-            return await self._fail(_run_timeout())
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._abort is not None and task is not None:
@@ -119,8 +117,13 @@ class Run:
             return await self._conclude("completed")
         return await self._conclude("incomplete", reason=stopped.reason)
 
+    @property
+    def began_s(self) -> float:
+        """Monotonic seconds of its beginning."""
+        return self._began
+
     def abort(self, fault: Fault) -> None:
-        """End the run as failed, from outside (shutdown). Does nothing once it has ended."""
+        """End the run as failed, from outside (shutdown, its time limit). Does nothing once it has ended."""
         if self._task is not None and self._abort is None:
             self._abort = fault
             self._task.cancel()
@@ -132,8 +135,7 @@ class Run:
     async def _work(self) -> None:
         """Everything that may be interrupted. Behind it the end is certain and nothing may stop the commit."""
         try:
-            async with asyncio.timeout(self._parts.limits.run_s):
-                await self._ask(await self._prepared())
+            await self._ask(await self._prepared())
         finally:
             self._task = None
 
@@ -282,7 +284,8 @@ class Run:
         return int((self._parts.clock.monotonic() - self._began) * 1000)
 
 
-def _run_timeout() -> Fault:
+def run_timeout() -> Fault:
+    """Why a run ended that took longer than `RunLimits.run_s`."""
     return UpstreamFault("The response took longer than this gateway allows.", code="run_timeout", status=504)
 
 

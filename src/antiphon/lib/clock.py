@@ -9,9 +9,8 @@ __all__ = ["SystemClock", "SystemIds"]
 class SystemClock:
     """The machine's clocks."""
 
-    def monotonic(self) -> float:
-        """Seconds that only grow; for durations and deadlines."""
-        return time.monotonic()
+    #: Seconds that only grow; for durations and deadlines.
+    monotonic = staticmethod(time.monotonic)
 
     def now(self) -> int:
         """UTC seconds since the epoch; for dates."""

@@ -47,6 +47,8 @@ _VERBOSITY: dict[str, Literal["low", "medium", "high"]] = {
 #: How deep JSON may be depends on how deep the stack is that reads it. Items and schemas are kept as JSON and read
 #: again from deeper inside other calls, as when a response is continued: what gets in here must be readable there.
 _SPARE_FRAMES = 64
+#: A body with fewer brackets than this cannot be deep.
+_FEW_BRACKETS = 128
 _UNREADABLE_NUMBER = ("Number out of range", "Integer value out of range")
 
 
@@ -57,6 +59,8 @@ def parse_create(body: bytes) -> Request:
         RequestFault: 400, with the offending `param`. `invalid_json` when it is not JSON that can be read.
     """
     try:
+        if body.count(b"{") + body.count(b"[") < _FEW_BRACKETS:
+            return _parse(body)
         return _parse_with_room_to_spare(body, _SPARE_FRAMES)
     except RecursionError as error:
         raise _invalid_json("nested too deeply") from error
