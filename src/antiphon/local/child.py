@@ -92,7 +92,7 @@ def _parameters(options: _Options, api_key: str) -> xllamacpp.CommonParams:
         parameters.n_predict = _TAME_TOKENS
         parameters.sampling.temp = 0.2
         parameters.sampling.top_p = 0.9
-        parameters.sampling.penalty_repeat = 1.1
+        parameters.sampling.penalty_repeat = 1.05
         parameters.sampling.penalty_last_n = 256
     # Less to reach: no web page, no cross-origin use, no downloads, no view of other requests.
     parameters.ui = False
