@@ -58,13 +58,13 @@ $(VENV)/bin/python:
 $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what Antiphon needs, once (60 MB) ..."
 	@$(call install,requirements/serve.txt)
-	@$(MAKE) --no-print-directory $(BIN)/antiphon
+	@$(MAKE) --no-print-directory --silent $(BIN)/antiphon
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the tests need, once ..."
 	@$(call install,requirements/test.txt)
-	@$(MAKE) --no-print-directory $(BIN)/antiphon
+	@$(MAKE) --no-print-directory --silent $(BIN)/antiphon
 	@touch $@
 
 # The source tree itself, importable, without a build step.
