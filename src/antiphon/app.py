@@ -37,7 +37,7 @@ from antiphon.upstream.addresses import AddressPolicy
 from antiphon.upstream.client import UpstreamClient
 from antiphon.upstream.fetch import FetchSettings, GuardedFetcher
 
-__all__ = ["Application", "create_app", "open_services"]
+__all__ = ["Application", "AsgiApp", "create_app", "open_services"]
 
 _log = logging.getLogger(__name__)
 _MIB = 1024 * 1024

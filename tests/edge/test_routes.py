@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from antiphon.edge.app import EdgeRoute
 from antiphon.edge.routes import ROUTES
 from tests.edge.refusals import assert_refused
 from tests.edge.wire import Wire, request_of
@@ -22,8 +23,8 @@ def open_to_a_page(upstream: ThreadedUpstream, tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if not route.public], ids=lambda r: f"{r.method} {r.path}")
-def test_every_route_needs_a_key_unless_it_says_otherwise(gateway: Gateway, route: object) -> None:
-    method, path = route.method, route.path  # type: ignore[attr-defined]
+def test_every_route_needs_a_key_unless_it_says_otherwise(gateway: Gateway, route: EdgeRoute) -> None:
+    method, path = route.method, route.path
     path = path.replace("{response_id}", "resp_" + "0" * 32).replace("{model_id:path}", "test/m")
     for headers in ({}, {"x-forwarded-for": "127.0.0.1"}, {"cookie": f"key={gateway.key}"}):
         answer = gateway.request(method, path, key=None, headers=headers)

@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     # uvloop's transports are not subclasses of asyncio's, so there is nothing to narrow by.
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as asyncio's subclasses have it
         self.transport = transport
         self.number = self._upstream.register(self)
         self.task = asyncio.get_running_loop().create_task(self._serve())

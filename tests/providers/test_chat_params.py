@@ -200,9 +200,7 @@ def test_the_parallel_flag_is_sent_where_it_is_taken() -> None:
 
 def test_a_forced_call_is_approximated_where_it_cannot_be_forced() -> None:
     assert "tool_choice" not in body("moonshot/m", tools=[W], tool_choice="required")
-    assert notes("moonshot/m", tools=[W], tool_choice="required") == [
-        ("tool_choice", "dropped", "required", "auto")
-    ]
+    assert notes("moonshot/m", tools=[W], tool_choice="required") == [("tool_choice", "dropped", "required", "auto")]
     thinking = {"tools": [W], "tool_choice": "required", "reasoning": {"effort": "high"}}
     assert "tool_choice" not in body("deepseek/m", **thinking)
     assert body("deepseek/m", **{**thinking, "reasoning": {"effort": "none"}})["tool_choice"] == "required"

@@ -10,7 +10,7 @@ from msgspec import Struct
 from antiphon.protocol.faults import AccessFault
 from antiphon.protocol.records import KeyId, KeyRecord, Tenant
 
-__all__ = ["Grant", "Principal", "parse_networks"]
+__all__ = ["Grant", "Network", "Principal", "parse_networks"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -20,7 +20,7 @@ from antiphon.protocol.records import KeyId, KeyRecord, Tenant
 if TYPE_CHECKING:
     from antiphon.store.keys import KeyTable
 
-__all__ = ["command"]
+__all__ = ["command", "create", "disable", "enable", "list_all", "revoke"]
 
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _LONGEST_NAME = 100

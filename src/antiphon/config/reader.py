@@ -17,7 +17,7 @@ from antiphon.config.secret import Secret
 from antiphon.config.suggest import did_you_mean
 from antiphon.config.variables import VariableError, expand, has_reference
 
-__all__ = ["INVALID", "Reader", "unwrap"]
+__all__ = ["INVALID", "Reader", "Spec", "unwrap"]
 
 
 class _Invalid:

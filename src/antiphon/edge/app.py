@@ -24,7 +24,7 @@ from antiphon.engine.ports import Clock
 from antiphon.protocol.faults import Fault, RequestFault, ServerFault
 from antiphon.routing.router import ModelRouter
 
-__all__ = ["Edge", "EdgeRoute", "Services"]
+__all__ = ["Edge", "EdgeRoute", "Handler", "Services"]
 
 _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")

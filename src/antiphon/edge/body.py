@@ -9,7 +9,7 @@ import zstandard
 from antiphon.edge.asgi import Exchange, Message
 from antiphon.protocol.faults import RequestFault, ServerFault
 
-__all__ = ["BodyReader", "ClientGoneError"]
+__all__ = ["BodyReader", "ClientGoneError", "Inflate"]
 
 _JSON_TYPES = ("application/json", "text/json")
 

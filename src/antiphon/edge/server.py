@@ -22,7 +22,7 @@ from antiphon.edge.problems import error_body
 from antiphon.edge.watch import CONNECTION
 from antiphon.protocol.faults import RequestFault
 
-__all__ = ["GatewayServer", "server_config"]
+__all__ = ["GatewayServer", "HeadLimitProtocol", "server_config"]
 
 _MAX_HEAD_BYTES = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0

@@ -28,7 +28,17 @@ from sqlalchemy.exc import (
 
 from antiphon.protocol.faults import StoreFault
 
-__all__ = ["Clock", "Database", "Patience", "StoreSettings", "blames_a_row", "detail_of", "open_database", "patiently"]
+__all__ = [
+    "BINDING_ERRORS",
+    "Clock",
+    "Database",
+    "Patience",
+    "StoreSettings",
+    "blames_a_row",
+    "detail_of",
+    "open_database",
+    "patiently",
+]
 
 T = TypeVar("T")
 

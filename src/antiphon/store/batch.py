@@ -16,7 +16,7 @@ from antiphon.protocol.records import RunRow, Tenant, Turn
 from antiphon.store.payload import INLINE_BYTES, Packer
 from antiphon.store.tables import blobs, responses, runs
 
-__all__ = ["Batch", "Delete", "Purge", "Put", "Refresh", "Statements", "Work"]
+__all__ = ["REFRESH_STEP_S", "Batch", "Delete", "Insert", "Purge", "Put", "Refresh", "Statements", "Work"]
 
 #: An expiry is only moved when it gains this much: a conversation in use costs one write a day, not one a turn.
 REFRESH_STEP_S = 86_400

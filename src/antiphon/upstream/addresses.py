@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from yarl import URL
 
-__all__ = ["REFUSED", "AddressPolicy", "Destination", "DestinationError", "parse_destination"]
+__all__ = ["MAX_URL_CHARS", "REFUSED", "AddressPolicy", "Destination", "DestinationError", "parse_destination"]
 
 #: Said for every refused name or address and for every name without an address: whoever probes an internal network
 #: through us cannot tell "exists but is private" from "does not exist".

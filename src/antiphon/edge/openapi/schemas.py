@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import NODEFAULT, Struct, inspect
 
-__all__ = ["FieldNote", "Schema", "Schemas", "reference"]
+__all__ = ["FieldNote", "Schema", "Schemas", "Side", "reference"]
 
 Schema = dict[str, object]
 Side = Literal["request", "answer"]

@@ -8,13 +8,17 @@ from antiphon.protocol.request import NULL
 from antiphon.routing.router import ModelInfo
 
 __all__ = [
+    "CodexModel",
     "DeletedResponse",
     "Error",
+    "ErrorDetail",
     "FunctionToolParam",
     "Health",
     "HostedToolItem",
     "InputItemList",
+    "ListedItem",
     "ModelList",
+    "NestedFunction",
     "NestedFunctionTool",
     "Readiness",
     "WebSearchTool",
