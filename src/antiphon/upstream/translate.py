@@ -3,6 +3,8 @@
 A message names the provider and nothing else; addresses, certificates and system errors go into `detail`.
 """
 
+import re
+
 from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
@@ -20,6 +22,9 @@ from aiohttp import (
 from antiphon.protocol.exchange import NetworkFault, Phase
 
 __all__ = ["fault_after_head", "fault_before_head", "first_byte_fault", "protocol_fault", "unreachable_fault"]
+
+#: Also as it stands inside the repr of an inner error.
+_LINE_END = re.compile(r"\n|\\n")
 
 
 def fault_before_head(error: Exception, *, provider: str) -> NetworkFault:
@@ -99,4 +104,6 @@ def _connect_phase(error: Exception) -> Phase | None:
 
 def _describe(error: Exception) -> str:
     # Never repr: aiohttp's errors carry the request headers and the proxy's URL, and with them keys and passwords.
-    return f"{type(error).__name__}: {error}"
+    # And only the first line: behind it the parser quotes what the provider sent, which may be anybody's words.
+    said = error.message if isinstance(error, ClientResponseError) else str(error)
+    return f"{type(error).__name__}: {_LINE_END.split(said, maxsplit=1)[0]}"
