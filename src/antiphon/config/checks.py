@@ -36,7 +36,9 @@ def _split(text: str) -> SplitResult | None:
 
 def _http_url(text: str) -> bool:
     parts = _split(text)
-    return parts is not None and not parts.query and not parts.fragment and not any(map(str.isspace, text))
+    if parts is None or "@" in parts.netloc:  # a password belongs into `api_key` or `headers`: URLs are logged
+        return False
+    return not parts.query and not parts.fragment and not any(map(str.isspace, text))
 
 
 def _web_origin(text: str) -> bool:
@@ -61,7 +63,7 @@ def _model_pattern(text: str) -> bool:
 
 
 CHECKS: Mapping[str, Check] = {
-    "http_url": Check(_http_url, "an http:// or https:// URL without query and fragment"),
+    "http_url": Check(_http_url, "an http:// or https:// URL without credentials, query and fragment"),
     "proxy_url": Check(lambda text: _split(text) is not None, "an http:// or https:// URL"),
     "web_origin": Check(_web_origin, "`*` or an origin such as https://chat.example.com"),
     "network": Check(_network, "`*`, an IP address, or a network such as 10.0.0.0/8"),

@@ -1,5 +1,6 @@
 """Types and values in words, for messages."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from antiphon.config.nodes import tag_of
 
 __all__ = ["describe_node", "describe_type"]
 
+#: In front of a host, in a URL.
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 _WORDS: Mapping[type[inspect.Type], str] = {
     inspect.BoolType: "on or off",
@@ -68,5 +71,5 @@ def describe_node(node: Node, *, secret: bool) -> str:
     if tag == "null":
         return "nothing"
     if not secret:
-        return f"`{str(node.value)[:60]}`"
+        return f"`{_CREDENTIALS.sub('//***@', str(node.value))[:60]}`"
     return {"int": "a number", "float": "a number", "bool": "on or off"}.get(tag, "another text")
