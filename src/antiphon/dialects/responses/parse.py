@@ -49,6 +49,9 @@ _VERBOSITY: dict[str, Literal["low", "medium", "high"]] = {
 _SPARE_FRAMES = 64
 #: A body with fewer brackets than this cannot be deep.
 _FEW_BRACKETS = 128
+#: Of unknown fields, so many are named, and so much of a name: they are kept in the run's record.
+_SHOWN_NAMES = 64
+_SHOWN_CHARS = 256
 _UNREADABLE_NUMBER = ("Number out of range", "Integer value out of range")
 
 
@@ -126,7 +129,7 @@ def _decode(body: bytes) -> tuple[CreateParams, list[Notice]]:
             _syntax.decode(body)  # a type error is told only about what is JSON: decoding stopped at it
             if not str(error).startswith("Object contains unknown field"):
                 raise
-        unknown = [name for name in _fields.decode(body) if name not in _KNOWN]
+        unknown = [name[:_SHOWN_CHARS] for name in _fields.decode(body) if name not in _KNOWN][:_SHOWN_NAMES]
         return _lenient.decode(body), [Notice(name, "dropped", "unknown_field") for name in unknown]
     except msgspec.ValidationError as error:
         if str(error).startswith(_UNREADABLE_NUMBER):
