@@ -61,7 +61,7 @@ class SseParser:
             pieces.append(rest)
         if self._idle_bytes > self._limit:
             return self._events_within_limit(blocks, rest)
-        events = [event for block in blocks if (event := _parse_block(block))]
+        events = [event for block in blocks if block and (event := _parse_block(block))]
         if events:
             self._idle_bytes = len(rest)
         return events
