@@ -116,7 +116,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
         if local is not None:
             background.start(local.run())
             await _first_breath(local)
-        background.start(_purge(store, clock))
+        background.start(_purge(store, clock, run_days=settings.store.run_days))
         parts = Parts(
             store=store,
             router=router,
@@ -209,12 +209,13 @@ async def _first_breath(local: LocalModel) -> None:
                     await asyncio.wait_for(local.ready.wait(), 0.1)
 
 
-async def _purge(store: SqlStore, clock: SystemClock) -> None:
+async def _purge(store: SqlStore, clock: SystemClock, *, run_days: int) -> None:
     """Delete what has expired, now and then."""
     while True:
         try:
-            while await store.purge(clock.now()):
-                pass
+            await store.purge(clock.now())
+            if run_days:
+                await store.purge_runs(clock.now() - run_days * 86400)
         except StoreFault as fault:
             _log.warning("purging expired responses failed, trying again later: %s", fault.detail)
         await asyncio.sleep(_PURGE_EVERY_S)

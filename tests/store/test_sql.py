@@ -240,6 +240,17 @@ def test_purge_removes_what_has_expired_and_nothing_else(url: str) -> None:
     assert count(url, "runs") == 452
 
 
+def test_old_run_rows_are_purged_and_turns_are_not(url: str) -> None:
+    async def main(store: SqlStore) -> None:
+        await asyncio.gather(*(keep(store, a_turn()) for _ in range(230)))
+        assert await store.purge_runs(0) == 0
+        assert await store.purge_runs(NOW + 10**6) == 230
+
+    on_store(url, main)
+    assert count(url, "runs") == 0
+    assert count(url, "responses") == 230
+
+
 def test_a_shared_echo_goes_with_its_last_turn(url: str) -> None:
     clock = FakeClock()
 

@@ -88,6 +88,9 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     retention_days: Annotated[
         int, Meta(ge=0, le=36_500, description="Days that stored responses are kept. 0 keeps them for ever.")
     ] = 30
+    run_days: Annotated[
+        int, Meta(ge=0, le=36_500, description="Days that usage and run records are kept. 0 keeps them for ever.")
+    ] = 365
     synchronous: Annotated[
         Literal["NORMAL", "FULL"],
         Meta(description="SQLite only. NORMAL survives a crash of the process, FULL also one of the machine."),

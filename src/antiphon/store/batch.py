@@ -16,7 +16,7 @@ from antiphon.protocol.records import RunRow, Tenant, Turn
 from antiphon.store.payload import INLINE_BYTES, Packer
 from antiphon.store.tables import blobs, responses, runs
 
-__all__ = ["REFRESH_STEP_S", "Batch", "Delete", "Insert", "Purge", "Put", "Refresh", "Statements", "Work"]
+__all__ = ["REFRESH_STEP_S", "Batch", "Delete", "Insert", "Purge", "PurgeRuns", "Put", "Refresh", "Statements", "Work"]
 
 #: An expiry is only moved when it gains this much: a conversation in use costs one write a day, not one a turn.
 REFRESH_STEP_S = 86_400
@@ -81,7 +81,19 @@ class Purge(Struct, frozen=True):
         return 128
 
 
-Work = Put | Delete | Refresh | Purge
+class PurgeRuns(Struct, frozen=True):
+    """Delete up to `limit` run rows of all tenants that are older than `before`."""
+
+    before: int
+    limit: int
+
+    @property
+    def size_bytes(self) -> int:
+        """What this holds in memory, roughly."""
+        return 128
+
+
+Work = Put | Delete | Refresh | Purge | PurgeRuns
 
 
 class Insert:
@@ -133,6 +145,14 @@ class Statements:
             )
             .returning(responses.c.tenant, responses.c.echo_digest)
         )
+        old = (
+            select(runs.c.row)
+            .where(runs.c.created_at < bindparam("before"))
+            .order_by(runs.c.created_at)
+            .limit(bindparam("most"))
+            .with_for_update(skip_locked=True)
+        )
+        self.purge_runs = delete(runs).where(runs.c.row.in_(old.scalar_subquery()))
         self.refresh = (
             update(responses)
             .where(
@@ -177,7 +197,7 @@ class Batch:
         self.unsure = False
         self._sql = statements
         self._packer = packer
-        self._steps: list[_Puts | Delete | Refresh | Purge] = []
+        self._steps: list[_Puts | Delete | Refresh | Purge | PurgeRuns] = []
         for is_put, group in groupby(works, key=lambda work: isinstance(work, Put)):
             if is_put:
                 self._steps.append(self._packed(work for work in group if isinstance(work, Put)))
@@ -195,8 +215,11 @@ class Batch:
                 touched.append(self._delete(connection, step))
             elif isinstance(step, Refresh):
                 touched.append(self._refresh(connection, step))
-            else:
+            elif isinstance(step, Purge):
                 touched.append(self._purge(connection, step))
+            else:
+                old = {"before": step.before, "most": step.limit}
+                touched.append(connection.execute(self._sql.purge_runs, old).rowcount)
         return touched
 
     def _packed(self, puts: Iterable[Put]) -> _Puts:

@@ -16,7 +16,7 @@ from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import KeyId, KeyRecord, RunRow, Tenant, Turn, UsageTotal
 from antiphon.store.base import Clock, Database, Patience, StoreSettings, open_database, patiently
-from antiphon.store.batch import Delete, Purge, Put, Refresh
+from antiphon.store.batch import Delete, Purge, PurgeRuns, Put, Refresh
 from antiphon.store.keys import KeyTable
 from antiphon.store.migrate import migrate_database
 from antiphon.store.reading import Queries, UsageGroup
@@ -137,6 +137,15 @@ class SqlStore:
         removed = 0
         while True:
             batch = await self._in_time(self._writer.submit(Purge(now, _PURGE_ROWS)))
+            removed += batch
+            if batch < _PURGE_ROWS:
+                return removed
+
+    async def purge_runs(self, before: int) -> int:
+        """Remove the run rows of all tenants from before that time, as gently as `purge`. Returns how many."""
+        removed = 0
+        while True:
+            batch = await self._in_time(self._writer.submit(PurgeRuns(before, _PURGE_ROWS)))
             removed += batch
             if batch < _PURGE_ROWS:
                 return removed
