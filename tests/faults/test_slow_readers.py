@@ -110,6 +110,17 @@ def flooding(upstream: ScriptedUpstream) -> list[Connection]:
     return [upstream.connections[number] for number in numbers]
 
 
+async def metrics(url: str, key: str) -> str:
+    headers = {"authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(url + "/metrics") as answer:
+        return await answer.text()
+
+
+def ended_requests(told: str) -> list[str]:
+    """The requests for a response that are over, by status."""
+    return [line for line in told.splitlines() if line.startswith('antiphon_requests_total{route="/v1/responses"')]
+
+
 async def quick_stream(url: str, key: str) -> float:
     """How long a stream takes that nothing holds up."""
     began = time.monotonic()
@@ -161,6 +172,24 @@ def test_d4_a_reader_that_stops_while_the_provider_is_silent_is_dropped_too(tmp_
                 opened = await open_stream(gateway.url, key)
                 await upstream.received(1)
                 await upstream.closed(0)
+                opened.close()
+
+    asyncio.run(main())
+
+
+def test_d4_a_reader_that_stops_at_the_end_is_dropped_too(tmp_path: Path) -> None:
+    """All has been said, but its last events cannot be sent."""
+
+    async def main() -> None:
+        async with ScriptedUpstream(stream(*text_chunks("x" * 7 * MIB))) as upstream:
+            config = write_config(tmp_path, upstream.url, server={"send_stall_s": 0.5, "access_log": False})
+            key = add_key(database_url(config))
+            async with gateway_process(config) as gateway:
+                opened = await open_stream(gateway.url, key)
+                await upstream.received(1)
+                began = time.monotonic()
+                while not ended_requests(await metrics(gateway.url, key)):
+                    assert time.monotonic() - began < 10
                 opened.close()
 
     asyncio.run(main())

@@ -41,7 +41,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._watchers: set[Callable[[], None]] = set()
-        self._connection: dict[object, object] = {"watchers": self._watchers}
+        self._connection: dict[object, object] = {"watchers": self._watchers, "abort": self._abort}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock for the first head."""
@@ -101,6 +101,10 @@ class HeadLimitProtocol(HttpToolsProtocol):
             % (STATUS_LINE[400], len(body), body)
         )
         self.transport.close()
+
+    def _abort(self) -> None:
+        """Hang up at once; a polite end would wait until the client has taken what is held for it."""
+        self.transport.abort()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self.transport.close)

@@ -11,7 +11,8 @@ from antiphon.edge.sse_out import StreamSink
 __all__ = ["CONNECTION", "Watch"]
 
 #: Key in the scope's `extensions` under which our server keeps `watchers`, a set of functions to call when the
-#: connection is lost. On other servers a task per request waits for `http.disconnect`, which costs more.
+#: connection is lost, and `abort`, to lose it. On other servers a task per request waits for `http.disconnect`, which
+#: costs more, and a client that takes nothing keeps its connection.
 CONNECTION = "antiphon.connection"
 
 
@@ -22,13 +23,14 @@ class Watch:
     every second or so, for heartbeats and the early status; a client that takes nothing for too long counts as gone.
     """
 
-    __slots__ = ("_beating", "_exchange", "_loop", "_sink", "_timer", "_waiting", "_watched", "_watchers")
+    __slots__ = ("_abort", "_beating", "_exchange", "_loop", "_sink", "_timer", "_waiting", "_watched", "_watchers")
 
     def __init__(self, exchange: Exchange, sink: StreamSink | None = None) -> None:
         self._exchange = exchange
         self._sink = sink
         self._watched: asyncio.Task[object] | None = None
         self._watchers: set[Callable[[], None]] | None = None
+        self._abort: Callable[[], None] | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -39,6 +41,7 @@ class Watch:
         connection = self._exchange.scope.get("extensions", {}).get(CONNECTION)
         if connection is not None:
             self._watchers = connection["watchers"]
+            self._abort = connection["abort"]
         if self._watchers is not None:
             self._watchers.add(self._gone)
         else:
@@ -79,6 +82,8 @@ class Watch:
             return
         self._timer = self._loop.call_later(self._sink.beat_s, self._tick)
         match self._sink.due():
+            case "stalled" if self._abort is not None:
+                self._abort()  # also when the last write is what it does not take
             case "stalled":
                 self._gone()
             case "beat" if self._beating is None or self._beating.done():
