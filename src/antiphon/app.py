@@ -81,6 +81,7 @@ class Application:
             self._app = _with_cors(Edge(services, ROUTES), self.settings)
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            await self.drain()  # our own server has done so already; others stop here first
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -97,14 +97,13 @@ async def refusals(session: aiohttp.ClientSession) -> None:
         ({"data": b"{", "headers": {"content-type": "application/json"}}, 400, "invalid_json"),
         ({"data": b"x"}, 415, "unsupported_media_type"),
         ({"json": {}, "headers": {"authorization": "Bearer x"}}, 401, "invalid_api_key"),
-        (
-            {"data": io.BytesIO(b" " * 2_000_000), "headers": {"content-type": "application/json"}},
-            413,
-            "request_too_large",
-        ),
     ):
         async with session.post("/v1/responses", **arguments) as got:
             assert (got.status, (await got.json())["error"]["code"]) == (status, code)
+    too_large = io.BytesIO(b" " * 2_000_000)
+    with suppress(aiohttp.ClientOSError):  # it may close before the last byte is written
+        async with session.post("/v1/responses", data=too_large, headers={"content-type": "application/json"}) as got:
+            assert (got.status, (await got.json())["error"]["code"]) == (413, "request_too_large")
     async with session.get("/v1/%ed%a0%80%00") as got:
         assert (got.status, (await got.json())["error"]["code"]) == (404, "unknown_endpoint")
 

@@ -38,7 +38,7 @@ class Client:
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):  # reset: it closed between knock and answer
                 return
             writer.close()
 

@@ -49,7 +49,8 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = ()
     max_body_mib: Annotated[int, Meta(ge=1, le=1024, description="Largest request body, in MiB.")] = 32
     max_memory_bodies_mib: Annotated[
-        int, Meta(ge=1, le=1_048_576, description="All request bodies in memory together, in MiB; beyond it: 503.")
+        int,
+        Meta(ge=1, le=1_048_576, description="All request bodies being received, in MiB; beyond it: 503."),
     ] = 512
     body_idle_s: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds that a request body may stop in the middle; beyond it: 408.")

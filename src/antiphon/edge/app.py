@@ -1,7 +1,7 @@
 """The ASGI application: finds the route, checks the key, calls the handler, turns every failure into an answer.
 
 Plain ASGI: nothing here wraps or buffers a body. Access is decided by the matched route, before a byte of the body is
-read; a path without a route is refused like any other.
+read; a path without a route is answered with the routes that there are, which the API page tells anyway.
 """
 
 import asyncio

@@ -86,9 +86,9 @@ class Exchange:
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""
-        self.status = status
         headers += [(b"x-request-id", self.request_id.encode("latin-1")), *self.more_headers]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        self.status = status
 
     async def body(self, body: bytes, *, more: bool = False) -> None:
         """Send a piece of the body; the last one with `more=False`."""

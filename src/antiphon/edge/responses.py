@@ -4,8 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from antiphon.dialects.responses import encode_event, encode_response, parse_create
-from antiphon.dialects.responses.encode import DONE
+from antiphon.dialects.responses import encode_response, parse_create
 from antiphon.dialects.responses.params import INCLUDES
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
@@ -82,11 +81,12 @@ async def retrieve(services: Services, exchange: Exchange) -> None:
             code="unsupported_parameter",
             param="stream",
         )
-    await exchange.start(200, [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")])
-    for event in replay(response):
-        if event.sequence_number > after:
-            await exchange.body(encode_event(event), more=True)
-    await exchange.body(DONE)
+    wanted = [event for event in replay(response) if event.sequence_number > after]
+    sink = StreamSink(exchange, services.streams)
+    async with Watch(exchange, sink):
+        for event in wanted[:-1]:
+            await sink.write([event])
+        await sink.end(wanted[-1:])
 
 
 async def delete(services: Services, exchange: Exchange) -> None:

@@ -112,14 +112,15 @@ class StreamSink:
         """Send events in one write; waits while the client reads slowly."""
         data = encode_event(events[0]) if len(events) == 1 else b"".join(map(encode_event, events))
         if self._beating is not None:
-            await self._beating.wait()
+            await self._after_the_beat(data)
         await self._send(data)
 
     async def end(self, events: Sequence[Event]) -> None:
         """Send the last events and the end marker in one write."""
+        data = b"".join(map(encode_event, events)) + DONE
         if self._beating is not None:
-            await self._beating.wait()
-        await self._send(b"".join(map(encode_event, events)) + DONE, more=False)
+            await self._after_the_beat(data)
+        await self._send(data, more=False)
 
     def due(self) -> Literal["nothing", "beat", "stalled"]:
         """What time it is: nothing to do, something to send, or a client that takes nothing any more."""
@@ -140,16 +141,34 @@ class StreamSink:
             self._beating.set()
             self._beating = None
 
+    async def _after_the_beat(self, data: bytes) -> None:
+        if self._beating is not None:
+            try:
+                await self._beating.wait()
+            except asyncio.CancelledError:
+                self._held += data
+                raise
+
     async def _send(self, data: bytes, *, more: bool = True) -> None:
-        self._writing = True
-        self._last_write = self._loop.time()
-        if not self.status_sent:
-            self.status_sent = True
+        """Hand over what is held, and this. Where that is cancelled, it is held for the next call.
+
+        A run that is ended from outside goes on with its closing events, and there must be no gap before them.
+        """
+        if self._held:
             data = self._held + data
             self._held = b""
-            await self._exchange.start(200, [*_STREAM_HEADERS, *self._headers])
-        if more:
-            await self._to_client({"type": "http.response.body", "body": data, "more_body": True})
-        else:
-            await self._exchange.body(data)
-        self._writing = False
+        self._writing = True
+        self._last_write = self._loop.time()
+        try:
+            if not self.status_sent:
+                await self._exchange.start(200, [*_STREAM_HEADERS, *self._headers])
+                self.status_sent = True
+            if more:
+                await self._to_client({"type": "http.response.body", "body": data, "more_body": True})
+            else:
+                await self._exchange.body(data)
+        except asyncio.CancelledError:
+            self._held = data + self._held
+            raise
+        finally:
+            self._writing = False

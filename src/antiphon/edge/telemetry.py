@@ -163,7 +163,7 @@ class Telemetry(Collector):
             client=client[0] if client else UNSET,
             tenant=principal.tenant.id if principal else UNSET,
             key=principal.key_name if principal else UNSET,
-            error=exchange.error or UNSET,
+            error=exchange.error or (row.error_code if row else None) or UNSET,
             response_id=exchange.run.record.id if row is not None and exchange.run is not None else UNSET,
             model=row.model if row else UNSET,
             provider=row.provider if row else UNSET,

@@ -81,23 +81,24 @@ async def attempt(
 
 async def _read(call: Call, exchange: Exchange, *, take: Callable[[list[Delta]], Awaitable[bool]]) -> None:
     decoder = call.codec.decoder(call.request, call.target, content_type=exchange.content_type)
+    time = asyncio.get_running_loop().time
     stopped = False
+    deadline: float | None = None  # once the model has stopped; only what says something moves it
     while True:
-        if stopped:
-            data = await _read_briefly(exchange, _GRACE_DONE_S if decoder.done else _GRACE_S)
-        else:
-            data = await exchange.read()
+        data = await (exchange.read() if deadline is None else _read_until(exchange, deadline))
         batch = decoder.feed(data) if data else decoder.eof()
         if batch:
             stopped = await take(batch)
         if not data:
             return
+        if (batch or deadline is None) and (stopped or decoder.done):
+            deadline = time() + (_GRACE_DONE_S if decoder.done else _GRACE_S)
 
 
-async def _read_briefly(exchange: Exchange, grace_s: float) -> bytes:
+async def _read_until(exchange: Exchange, deadline: float) -> bytes:
     """After the model stopped, a reset or silence is as good as the end."""
     try:
-        async with asyncio.timeout(grace_s):
+        async with asyncio.timeout_at(deadline):
             return await exchange.read()
     except (TimeoutError, NetworkFault):
         return b""

@@ -65,7 +65,7 @@ class Engine:
     async def retrieve(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The resource as JSON: a stored one, or the snapshot of one that is being made."""
         run = self._live.get(response_id)
-        if run is not None and run.tenant == tenant:
+        if run is not None and run.tenant == tenant and run.record.store:
             return run.encoded_snapshot()
         turn = await self._parts.store.turn(tenant, response_id)
         return stored_resource(turn) if turn else None

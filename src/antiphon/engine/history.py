@@ -23,12 +23,12 @@ class History(Struct, frozen=True):
     Attributes:
         items: earlier turns, then this request's own items, references resolved.
         own: this request's own items alone, which is what gets stored.
-        ancestors: the turns this one continues, whose retention a continuation refreshes.
+        ancestors: the turns this one continues, oldest first.
     """
 
     items: tuple[InputItem, ...]
     own: tuple[InputItem, ...]
-    ancestors: tuple[ResponseId, ...] = ()
+    ancestors: tuple[Turn, ...] = ()
 
 
 class _StoredItem(Struct, frozen=True):
@@ -66,7 +66,7 @@ async def load_history(request: Request, tenant: Tenant, *, store: Store) -> His
     earlier = [item for turn in turns for item in _turn_items(turn)]
     items = (*earlier, *own)
     check_calls(items)
-    return History(items, own, tuple(turn.id for turn in turns))
+    return History(items, own, tuple(turns))
 
 
 def stored_input(items: Iterable[InputItem], owner: ResponseId) -> bytes:

@@ -19,6 +19,9 @@ from antiphon.providers.base import Codec
 __all__ = ["Parts", "Plan", "RunLimits", "prepare"]
 
 
+_RENEW_STEP_S = 86400
+
+
 class RunLimits(Struct, frozen=True):
     """What the operator decided for every run.
 
@@ -71,9 +74,6 @@ async def prepare(
         raise StoreFault("known to be down")  # the run's own row is what finds out that it is back
     history = await load_history(request, tenant, store=parts.store)
     record.timing.history = clock_ms()
-    if history.ancestors and parts.limits.retention_s is not None:
-        expires_at = parts.clock.now() + parts.limits.retention_s
-        await parts.store.refresh(tenant, history.ancestors, expires_at)
     targets = tuple(parts.router.targets(request.model))
     record.route(targets)
     target = targets[0]
@@ -84,8 +84,20 @@ async def prepare(
     media = await _fetched(parts.media, urls, request=full) if urls else {}
     encoded = codec.encode(full, target, media=media)
     record.notices += [*request.notices, *encoded.notices]
+    await _renew(history, tenant, parts=parts)
     record.timing.encoded = clock_ms()
     return Plan(Call(full, target, codec, upstream_request(encoded, target)), history)
+
+
+async def _renew(history: History, tenant: Tenant, *, parts: Parts) -> None:
+    """A continuation keeps what it continues alive: moved at most once a day, so that most turns write nothing."""
+    kept_s = parts.limits.retention_s
+    if kept_s is None:
+        return
+    expires_at = parts.clock.now() + kept_s
+    due = [turn.id for turn in history.ancestors if turn.expires_at and turn.expires_at < expires_at - _RENEW_STEP_S]
+    if due:
+        await parts.store.refresh(tenant, due, expires_at)
 
 
 async def _fetched(media: Media, urls: Sequence[str], *, request: Request) -> Mapping[str, str]:

@@ -224,8 +224,9 @@ class Run:
         if not self._sink.status_sent:
             self.record.status = "failed"
             partial = structs.replace(self._base, usage=self._usage()) if self._output_seen else None
-            self._parts.store.post(self.tenant, self._write_row(self._ended(partial)))
+            self._post(self._write_row(self._ended(partial)))
             raise fault
+        _log.warning("request %s: %s (%s)", self.record.caller.request_id, fault.message, fault.detail)
         return await self._conclude("failed", fault=fault)
 
     async def _conclude(
@@ -261,13 +262,14 @@ class Run:
         ended = self._ended(response)
         row = self._write_row(ended)
         if not self._request.store:
-            self._parts.store.post(self.tenant, row)
+            self._post(row)
             return response
         history = self._plan.history if self._plan else History(self._request.input, self._request.input)
         turn = turn_row(ended, response, history=history, retention_s=self._parts.limits.retention_s)
         try:
             await self._parts.store.put(self.tenant, row, turn)
-        except StoreFault:
+        except StoreFault as fault:
+            _log.error("response %s could not be stored: %s", record.id, fault.detail)
             record.notices.append(Notice("store", "dropped", "store_unavailable"))
             return structs.replace(response, store=False)
         return response
@@ -275,6 +277,10 @@ class Run:
     def _ended(self, response: Response | None) -> Ended:
         target = self._plan.call.target if self._plan else None
         return Ended(self.id, self._request, target, response, self._created_at, self._elapsed_ms())
+
+    def _post(self, row: RunRow) -> None:
+        if not self._parts.store.post(self.tenant, row):
+            _log.error("the usage of run %s is lost: the store's queue is full", self.record.id)
 
     def _write_row(self, ended: Ended) -> RunRow:
         self.row = run_row(ended, self.record)

@@ -91,12 +91,15 @@ class Assembler:
     def finish(self, outcome: Outcome) -> tuple[list[events.Event], events.Terminal]:
         """Close everything that is open. The terminal event comes apart: it may have to wait for a commit.
 
-        All open items end `completed`, but for the one that was cut: the last one written to, when the response did
-        not complete, ends `incomplete`.
+        All open items end `completed`, but for what was cut, when the response did not complete: the last item written
+        to, and calls whose arguments are not whole, end `incomplete`.
         """
         cut = None if outcome.status == "completed" else self._blocks.get(self._touched)
         for block in sorted(self._blocks.values(), key=lambda block: block.index):
-            self._done[block.index] = block.close("incomplete" if block is cut else "completed")
+            is_cut = block is cut or (
+                outcome.status != "completed" and type(block) is CallBlock and not block.has_whole_arguments()
+            )
+            self._done[block.index] = block.close("incomplete" if is_cut else "completed")
         self._blocks.clear()
         closing = self._log.take()
         response = structs.replace(

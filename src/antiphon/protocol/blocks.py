@@ -7,6 +7,7 @@ each part added, deltas, done, and last `output_item.done`.
 
 from typing import Literal
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from antiphon.protocol import deltas, events
@@ -228,6 +229,13 @@ class CallBlock:
         """Append to the arguments."""
         self._chunks.append(text)
         self._log.add(events.ArgumentsDelta(self._log.number(), self.id, self.index, text))
+
+    def has_whole_arguments(self) -> bool:
+        """Whether the arguments are a JSON object: of a call that was not finished, the only sign that it is whole."""
+        try:
+            return isinstance(msgspec.json.decode("".join(self._chunks)), dict)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return False
 
     def snapshot(self, status: ItemStatus) -> FunctionCallItem:
         """The item as it is now."""
