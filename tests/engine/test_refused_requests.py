@@ -60,7 +60,6 @@ BAD_ITEMS: list[tuple[Any, str]] = [
     ({"role": "user", "content": [{"type": "input_video", "video_url": "https://a.example"}]}, ".content[0]"),
     ({"type": "function_call", "call_id": "c", "arguments": "{}"}, ".name"),
     ({"type": "function_call_output", "output": "x"}, ".call_id"),
-    ({"type": "custom_tool_call", "call_id": "c", "name": "n", "input": "i"}, ".type"),
     ({"type": "computer_call"}, ".type"),
     ("a string", ""),
     (7, ""),

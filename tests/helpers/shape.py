@@ -113,6 +113,10 @@ ITEM = tagged(
             {"phase": one_of("commentary", "final_answer")},
         ),
         "function_call": record({"id": TEXT, "call_id": TEXT, "name": TEXT, "arguments": TEXT, "status": STATUS}),
+        "custom_tool_call": record({"id": TEXT, "call_id": TEXT, "name": TEXT, "input": TEXT, "status": STATUS}),
+        "web_search_call": record(
+            {"id": TEXT, "status": one_of("in_progress", "searching", "completed", "failed"), "action": OBJECT}
+        ),
         "reasoning": record(
             {"id": TEXT, "summary": list_of(tagged({"summary_text": record({"text": TEXT})}))},
             {

@@ -86,7 +86,7 @@ def test_a_call_is_announced_when_its_name_is_complete_and_not_before() -> None:
     assert [type(delta).__name__ for delta in tracker.add(1, "b", name="get", arguments="")] == ["CallOpened"]
     assert tracker.add(0, "", name="", arguments="{}") == [CallArguments("call-0", "{}")]
     assert [line.decode() for line in lines(tracker.finish(close=True))] == [
-        '{"delta":"CallOpened","key":"call-1","call_id":"b","name":"get"}',
+        '{"delta":"CallOpened","key":"call-1","call_id":"b","name":"get","kind":"function"}',
         '{"delta":"Closed","key":"call-0"}',
         '{"delta":"Closed","key":"call-1"}',
     ]

@@ -8,7 +8,15 @@ from msgspec import Raw, Struct
 from antiphon.engine.ports import Store
 from antiphon.protocol.faults import RequestFault, previous_response_not_found
 from antiphon.protocol.ids import INPUT_ORDINAL, ResponseId, item_id, item_owner, response_id_text
-from antiphon.protocol.items import FunctionCall, FunctionCallOutput, InputItem, ItemReference, decode_item
+from antiphon.protocol.items import (
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    InputItem,
+    ItemReference,
+    decode_item,
+)
 from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import Request
 
@@ -81,9 +89,9 @@ def check_calls(items: Sequence[InputItem]) -> None:
     pending: set[str] = set()
     for item in items:
         match item.value:
-            case FunctionCall(call_id=call_id):
+            case FunctionCall(call_id=call_id) | CustomToolCall(call_id=call_id):
                 pending.add(call_id)
-            case FunctionCallOutput(call_id=call_id):
+            case FunctionCallOutput(call_id=call_id) | CustomToolCallOutput(call_id=call_id):
                 if call_id not in pending:
                     raise RequestFault(
                         f"No tool call found for function call output with call_id {call_id[:80]}.",

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from msgspec import UNSET, Struct
 
 from antiphon.protocol.deltas import UsageSeen
-from antiphon.protocol.response import FunctionCallItem, MessageItem, OutputItem, OutputTextPart, ReasoningItem
+from antiphon.protocol.response import (
+    CustomCallItem,
+    FunctionCallItem,
+    MessageItem,
+    OutputItem,
+    OutputTextPart,
+    ReasoningItem,
+)
 from antiphon.protocol.usage import InputDetails, OutputDetails, Usage
 
 __all__ = ["Meter", "estimate_tokens"]
@@ -65,6 +72,8 @@ def _size(output: tuple[OutputItem, ...]) -> int:
                     size += len(text.encode(errors="replace"))
             case FunctionCallItem():
                 size += len(item.name) + len(item.arguments.encode(errors="replace"))
+            case CustomCallItem():
+                size += len(item.name) + len(item.input.encode(errors="replace"))
             case ReasoningItem():
                 size += sum(len(part.text.encode(errors="replace")) for part in item.summary)
     return size

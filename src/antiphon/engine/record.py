@@ -11,7 +11,7 @@ from msgspec import Struct
 from antiphon.protocol import events
 from antiphon.protocol.items import InputText, Message, PlainText
 from antiphon.protocol.request import Notice, Request
-from antiphon.protocol.response import FunctionCallItem
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem
 from antiphon.protocol.target import Target
 
 __all__ = ["Arrival", "Attempt", "Caller", "Candidate", "ItemTrace", "Record", "Timing", "encode_record", "first_line"]
@@ -127,7 +127,7 @@ class Record(Struct, omit_defaults=True):
         """Note the beginning and end of items. Cheap for all other events."""
         if isinstance(event, events.ItemAdded):
             item = event.item
-            name = item.name if isinstance(item, FunctionCallItem) else None
+            name = item.name if isinstance(item, FunctionCallItem | CustomCallItem) else None
             tag = str(type(item).__struct_config__.tag)
             self.items.append(ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name))
         elif isinstance(event, events.TextDelta):

@@ -42,6 +42,9 @@ _OUTPUT = frozenset(
         deltas.Reasoning,
         deltas.CallOpened,
         deltas.CallArguments,
+        deltas.Seal,
+        deltas.SearchOpened,
+        deltas.SearchDone,
         deltas.Closed,
     }
 )

@@ -5,13 +5,14 @@ output indexes in order of appearance, every item opened once and closed once, o
 A JSON answer is the response inside that terminal event: there is no second implementation.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, assert_never
 
 from msgspec import Struct, structs
 
 from antiphon.protocol import deltas, events
-from antiphon.protocol.blocks import Block, CallBlock, EventLog, MessageBlock, ReasoningBlock
+from antiphon.protocol.blocks import EventLog, MessageBlock, ReasoningBlock, SealWriter
+from antiphon.protocol.call_blocks import CallBlock, CustomCallBlock, SearchBlock
 from antiphon.protocol.deltas import Key
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.ids import ResponseId, item_id
@@ -19,6 +20,8 @@ from antiphon.protocol.response import ErrorBody, IncompleteDetails, OutputItem,
 from antiphon.protocol.usage import Usage
 
 __all__ = ["Assembler", "Outcome", "terminal_event"]
+
+_Block = MessageBlock | ReasoningBlock | CallBlock | CustomCallBlock | SearchBlock
 
 
 class Outcome(Struct, frozen=True):
@@ -44,16 +47,33 @@ class Assembler:
         base: the response as it starts: status `in_progress`, nothing in it.
         owner: the id from which item ids are made.
         new_call_id: makes an id for a call that its upstream gave none.
+        seal: makes `encrypted_content` of what the provider wants back with a thought; without it none is shown.
     """
 
-    __slots__ = ("_base", "_blocks", "_done", "_log", "_new_call_id", "_next_index", "_owner", "_speaking", "_touched")
+    __slots__ = (
+        "_base",
+        "_blocks",
+        "_done",
+        "_log",
+        "_new_call_id",
+        "_next_index",
+        "_owner",
+        "_seal",
+        "_speaking",
+        "_states",
+        "_touched",
+    )
 
-    def __init__(self, base: Response, *, owner: ResponseId, new_call_id: Callable[[], str]) -> None:
+    def __init__(
+        self, base: Response, *, owner: ResponseId, new_call_id: Callable[[], str], seal: SealWriter | None = None
+    ) -> None:
         self._base = base
         self._owner = owner
         self._new_call_id = new_call_id
+        self._seal = seal
         self._log = EventLog()
-        self._blocks: dict[Key, Block] = {}  # open ones
+        self._states: dict[str, bytes] | None = None
+        self._blocks: dict[Key, _Block] = {}  # open ones
         self._speaking: Key | None = None  # the open message or reasoning: at most one
         self._touched: Key | None = None  # the block that was written to last
         self._done: dict[int, OutputItem] = {}
@@ -84,6 +104,11 @@ class Assembler:
         open_items = {block.index: block.snapshot("in_progress") for block in self._blocks.values()}
         return _in_order({**self._done, **open_items})
 
+    @property
+    def states(self) -> Mapping[str, bytes]:
+        """Item id -> what the provider wants back with that item."""
+        return self._states or {}
+
     def snapshot(self) -> Response:
         """The response as it is now."""
         return structs.replace(self._base, output=self.output())
@@ -97,9 +122,11 @@ class Assembler:
         cut = None if outcome.status == "completed" else self._blocks.get(self._touched)
         for block in sorted(self._blocks.values(), key=lambda block: block.index):
             is_cut = block is cut or (
-                outcome.status != "completed" and type(block) is CallBlock and not block.has_whole_arguments()
+                outcome.status != "completed"
+                and isinstance(block, CallBlock | CustomCallBlock)
+                and not block.is_whole()
             )
-            self._done[block.index] = block.close("incomplete" if is_cut else "completed")
+            self._shut(block, "incomplete" if is_cut else "completed")
         self._blocks.clear()
         closing = self._log.take()
         response = structs.replace(
@@ -126,16 +153,28 @@ class Assembler:
                 self._open_call(delta)
             case deltas.CallArguments():
                 block = self._blocks.get(delta.key)
-                if type(block) is not CallBlock:
+                if not isinstance(block, CallBlock | CustomCallBlock):
                     return  # nothing was written, so the last block that was stays the one to be cut
                 if delta.text:
                     block.append(delta.text)
-            case deltas.Closed():
-                self._close(delta.key)
+            case deltas.Seal() | deltas.SearchOpened() | deltas.SearchDone() | deltas.Closed():
+                self._apply_silent(delta)
                 return
             case _:
                 assert_never(delta)
         self._touched = delta.key
+
+    def _apply_silent(self, delta: deltas.Seal | deltas.SearchOpened | deltas.SearchDone | deltas.Closed) -> None:
+        """What the model did not write: none of this can be cut off in the middle."""
+        match delta:
+            case deltas.Seal():
+                self._keep(delta)
+            case deltas.SearchOpened():
+                self._open_search(delta.key)
+            case deltas.SearchDone():
+                self._end_search(delta)
+            case deltas.Closed():
+                self._close(delta.key)
 
     def _say(self, delta: deltas.Text | deltas.Refusal | deltas.Annotation) -> None:
         block = self._blocks.get(delta.key)
@@ -152,12 +191,25 @@ class Assembler:
     def _think(self, delta: deltas.Reasoning) -> None:
         block = self._blocks.get(delta.key)
         if type(block) is not ReasoningBlock:
-            self._hush(delta.key)
-            index = self._take_index()
-            block = ReasoningBlock(self._log, index=index, item_id=item_id("reasoning", self._owner, index))
-            self._blocks[delta.key] = block
-            self._speaking = delta.key
+            block = self._open_reasoning(delta.key)
         block.append(delta)
+
+    def _open_reasoning(self, key: Key) -> ReasoningBlock:
+        self._hush(key)
+        index = self._take_index()
+        block = ReasoningBlock(
+            self._log, index=index, item_id=item_id("reasoning", self._owner, index), seal=self._seal
+        )
+        self._blocks[key] = block
+        self._speaking = key
+        return block
+
+    def _keep(self, delta: deltas.Seal) -> None:
+        block = self._blocks.get(delta.key)
+        if block is None:
+            block = self._open_reasoning(delta.key)
+            self._touched = delta.key
+        block.state = delta.payload
 
     def _open_message(self, key: Key) -> MessageBlock:
         self._hush(key)
@@ -172,9 +224,25 @@ class Assembler:
         index = self._take_index()
         if not delta.call_id:
             delta = structs.replace(delta, call_id=self._new_call_id())
-        self._blocks[delta.key] = CallBlock(
-            self._log, index=index, item_id=item_id("function_call", self._owner, index), opened=delta
-        )
+        if delta.kind == "custom":
+            custom_id = item_id("custom_tool_call", self._owner, index)
+            self._blocks[delta.key] = CustomCallBlock(self._log, index=index, item_id=custom_id, opened=delta)
+        else:
+            function_id = item_id("function_call", self._owner, index)
+            self._blocks[delta.key] = CallBlock(self._log, index=index, item_id=function_id, opened=delta)
+
+    def _open_search(self, key: Key) -> None:
+        self._hush(key)
+        index = self._take_index()
+        self._blocks[key] = SearchBlock(self._log, index=index, item_id=item_id("web_search_call", self._owner, index))
+
+    def _end_search(self, delta: deltas.SearchDone) -> None:
+        if delta.key not in self._blocks:
+            self._open_search(delta.key)
+        block = self._blocks[delta.key]
+        if type(block) is SearchBlock:
+            block.finish(delta.action, failed=delta.failed)
+            self._close(delta.key)
 
     def _hush(self, key: Key) -> None:
         """Close the message or reasoning that is open, and whatever else goes by this key.
@@ -188,9 +256,16 @@ class Assembler:
     def _close(self, key: Key) -> None:
         block = self._blocks.pop(key, None)
         if block is not None:
-            self._done[block.index] = block.close("completed")
+            self._shut(block, "completed")
         if key == self._speaking:
             self._speaking = None
+
+    def _shut(self, block: _Block, status: Literal["completed", "incomplete"]) -> None:
+        self._done[block.index] = block.close(status)
+        if block.state is not None:
+            if self._states is None:
+                self._states = {}
+            self._states[block.id] = block.state
 
     def _take_index(self) -> int:
         index = self._next_index

@@ -1,18 +1,17 @@
-"""Output items while they are being written: one small class for each kind.
+"""Messages and thought while they are being written: one small class for each kind of item.
 
 A block knows the events of its own item and nothing of other items. `Assembler` decides when a block opens, which
 delta goes to it and when it closes. The order inside an item is fixed by the protocol: `output_item.added`, then for
 each part added, deltas, done, and last `output_item.done`.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
-import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, structs
 
 from antiphon.protocol import deltas, events
 from antiphon.protocol.response import (
-    FunctionCallItem,
     ItemStatus,
     MessageItem,
     OutputItem,
@@ -23,7 +22,10 @@ from antiphon.protocol.response import (
     SummaryPart,
 )
 
-__all__ = ["Block", "CallBlock", "EventLog", "MessageBlock", "ReasoningBlock"]
+__all__ = ["EventLog", "MessageBlock", "ReasoningBlock", "SealWriter"]
+
+#: Makes what the client sees of a provider's state: `encrypted_content`.
+SealWriter = Callable[[bytes], str]
 
 
 class EventLog:
@@ -55,11 +57,12 @@ class EventLog:
 class MessageBlock:
     """A message: text parts and refusal parts, one open at a time."""
 
-    __slots__ = ("_annotations", "_chunks", "_done", "_kind", "_log", "_logprobs", "id", "index")
+    __slots__ = ("_annotations", "_chunks", "_done", "_kind", "_log", "_logprobs", "id", "index", "state")
 
     def __init__(self, log: EventLog, *, index: int, item_id: str) -> None:
         self.index = index
         self.id = item_id
+        self.state: bytes | None = None
         self._log = log
         self._done: list[OutputTextPart | RefusalPart] = []
         self._kind: Literal["", "text", "refusal"] = ""
@@ -134,14 +137,16 @@ class MessageBlock:
 
 
 class ReasoningBlock:
-    """Visible thought: the parts of a summary, or one raw text."""
+    """Visible thought: the parts of a summary, or one raw text. With `seal`, the finished item shows it sealed."""
 
-    __slots__ = ("_chunks", "_content", "_log", "_part_key", "_summary", "id", "index")
+    __slots__ = ("_chunks", "_content", "_log", "_part_key", "_seal", "_summary", "id", "index", "state")
 
-    def __init__(self, log: EventLog, *, index: int, item_id: str) -> None:
+    def __init__(self, log: EventLog, *, index: int, item_id: str, seal: SealWriter | None = None) -> None:
         self.index = index
         self.id = item_id
+        self.state: bytes | None = None
         self._log = log
+        self._seal = seal
         self._summary: list[SummaryPart] = []
         self._content: list[ReasoningTextPart] = []
         self._chunks: list[str] = []
@@ -177,6 +182,8 @@ class ReasoningBlock:
         """Close the open part and the item."""
         self._close_part()
         item = self.snapshot(status)
+        if self._seal is not None:
+            item = structs.replace(item, encrypted_content=self._seal(self.state or b""))
         self._log.add(events.ItemDone(self._log.number(), self.index, item))
         return item
 
@@ -209,47 +216,3 @@ class ReasoningBlock:
             self._content.append(raw)
         self._part_key = None
         self._chunks = []
-
-
-class CallBlock:
-    """A function call."""
-
-    __slots__ = ("_call_id", "_chunks", "_log", "_name", "id", "index")
-
-    def __init__(self, log: EventLog, *, index: int, item_id: str, opened: deltas.CallOpened) -> None:
-        self.index = index
-        self.id = item_id
-        self._log = log
-        self._call_id = opened.call_id
-        self._name = opened.name
-        self._chunks: list[str] = []
-        log.add(events.ItemAdded(log.number(), index, self.snapshot("in_progress")))
-
-    def append(self, text: str) -> None:
-        """Append to the arguments."""
-        self._chunks.append(text)
-        self._log.add(events.ArgumentsDelta(self._log.number(), self.id, self.index, text))
-
-    def has_whole_arguments(self) -> bool:
-        """Whether the arguments are a JSON object: of a call that was not finished, the only sign that it is whole."""
-        try:
-            return isinstance(msgspec.json.decode("".join(self._chunks)), dict)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return False
-
-    def snapshot(self, status: ItemStatus) -> FunctionCallItem:
-        """The item as it is now."""
-        return FunctionCallItem(self.id, self._call_id, self._name, "".join(self._chunks), status)
-
-    def close(self, status: ItemStatus) -> OutputItem:
-        """Close the call. A complete call without arguments gets `{}`; a cut one is left as it was cut."""
-        if not self._chunks and status == "completed":
-            self.append("{}")
-        item = self.snapshot(status)
-        log = self._log
-        log.add(events.ArgumentsDone(log.number(), self.id, self.index, item.name, item.arguments))
-        log.add(events.ItemDone(log.number(), self.index, item))
-        return item
-
-
-Block = MessageBlock | ReasoningBlock | CallBlock

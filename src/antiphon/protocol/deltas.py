@@ -25,6 +25,9 @@ __all__ = [
     "OutputDelta",
     "Reasoning",
     "Refusal",
+    "Seal",
+    "SearchDone",
+    "SearchOpened",
     "StopReason",
     "Stopped",
     "Text",
@@ -36,12 +39,17 @@ StopReason = Literal["completed", "max_output_tokens", "content_filter"]
 
 
 class Opened(Struct, frozen=True, gc=False):
-    """The upstream accepted: its own id for the answer, and the model that really answers."""
+    """The upstream accepted: its own id for the answer, and the model that really answers.
+
+    `vendor`, here and below: a JSON object in the upstream's own words with what no other field can say. Only the front
+    door of the same dialect reads it.
+    """
 
     upstream_id: str | None = None
     model: str | None = None
     service_tier: str | None = None
     fingerprint: str | None = None
+    vendor: Raw | None = None
 
 
 class Text(Struct, frozen=True, gc=False):
@@ -76,11 +84,16 @@ class Reasoning(Struct, frozen=True, gc=False):
 
 
 class CallOpened(Struct, frozen=True, gc=False):
-    """A function call whose name is complete. An empty `call_id` is made up by the Assembler."""
+    """A call whose name is complete, as the client knows it. An empty `call_id` is made up by the Assembler.
+
+    The arguments of a `custom` call are its input: plain text, not JSON.
+    """
 
     key: Key
     call_id: str
     name: str
+    kind: Literal["function", "custom"] = "function"
+    namespace: str | None = None
 
 
 class CallArguments(Struct, frozen=True, gc=False):
@@ -88,6 +101,30 @@ class CallArguments(Struct, frozen=True, gc=False):
 
     key: Key
     text: str
+
+
+class Seal(Struct, frozen=True, gc=False):
+    """What the provider wants back verbatim with the block of `key`: a signature, encrypted thought. Opaque.
+
+    The last one for a block counts. Where no block of that key is open, it opens a reasoning item without text.
+    """
+
+    key: Key
+    payload: bytes
+
+
+class SearchOpened(Struct, frozen=True, gc=False):
+    """The upstream itself searches the web: a `web_search_call` begins."""
+
+    key: Key
+
+
+class SearchDone(Struct, frozen=True, gc=False):
+    """That search ended. `action` is the item's `action` object, in the form of the Responses API."""
+
+    key: Key
+    action: Raw
+    failed: bool = False
 
 
 class Closed(Struct, frozen=True, gc=False):
@@ -104,6 +141,7 @@ class UsageSeen(Struct, frozen=True, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    vendor: Raw | None = None
 
 
 class Stopped(Struct, frozen=True, gc=False):
@@ -111,6 +149,7 @@ class Stopped(Struct, frozen=True, gc=False):
 
     reason: StopReason
     native: str = ""
+    vendor: Raw | None = None
 
 
 class Broke(Struct, frozen=True, gc=False):
@@ -119,6 +158,8 @@ class Broke(Struct, frozen=True, gc=False):
     fault: Fault
 
 
-OutputDelta = Text | Refusal | Annotation | Reasoning | CallOpened | CallArguments | Closed
+OutputDelta = (
+    Text | Refusal | Annotation | Reasoning | CallOpened | CallArguments | Seal | SearchOpened | SearchDone | Closed
+)
 OutcomeDelta = Opened | UsageSeen | Stopped | Broke
 Delta = OutputDelta | OutcomeDelta

@@ -39,7 +39,7 @@ def begin_response(request: Request, response_id: ResponseId, *, created_at: int
         temperature=_or(request.temperature, 1.0),
         text=_PLAIN_TEXT if request.text == _DEFAULT_TEXT else Raw(_encoder.encode(_text(request.text))),
         tool_choice=request.tool_choice.raw,
-        tools=Raw(_encoder.encode(request.tools)) if request.tools else _NO_TOOLS,
+        tools=request.tools_echo or (Raw(_encoder.encode(request.tools)) if request.tools else _NO_TOOLS),
         top_logprobs=request.top_logprobs or 0,
         top_p=_or(request.top_p, 1.0),
         presence_penalty=request.presence_penalty or 0.0,

@@ -13,6 +13,8 @@ __all__ = [
     "ContentPartAdded",
     "ContentPartDone",
     "Created",
+    "CustomInputDelta",
+    "CustomInputDone",
     "Event",
     "Failed",
     "InProgress",
@@ -23,6 +25,9 @@ __all__ = [
     "ReasoningTextDone",
     "RefusalDelta",
     "RefusalDone",
+    "SearchCompleted",
+    "SearchInProgress",
+    "SearchSearching",
     "SummaryPartAdded",
     "SummaryPartDone",
     "SummaryTextDelta",
@@ -163,6 +168,30 @@ class ArgumentsDone(_Call, frozen=True, tag="response.function_call_arguments.do
     arguments: str
 
 
+class CustomInputDelta(_Call, frozen=True, tag="response.custom_tool_call_input.delta"):
+    """A piece of a custom call's input."""
+
+    delta: str
+
+
+class CustomInputDone(_Call, frozen=True, tag="response.custom_tool_call_input.done"):
+    """A custom call's whole input."""
+
+    input: str
+
+
+class SearchInProgress(_Call, frozen=True, tag="response.web_search_call.in_progress"):
+    """A search of the web begins."""
+
+
+class SearchSearching(_Call, frozen=True, tag="response.web_search_call.searching"):
+    """It is under way."""
+
+
+class SearchCompleted(_Call, frozen=True, tag="response.web_search_call.completed"):
+    """It ended."""
+
+
 class _Summary(_Call, frozen=True):
     summary_index: int
 
@@ -211,6 +240,11 @@ Event = (
     | ReasoningTextDone
     | ArgumentsDelta
     | ArgumentsDone
+    | CustomInputDelta
+    | CustomInputDone
+    | SearchInProgress
+    | SearchSearching
+    | SearchCompleted
     | SummaryPartAdded
     | SummaryPartDone
     | SummaryTextDelta

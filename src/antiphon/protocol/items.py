@@ -15,6 +15,8 @@ from antiphon.protocol.validation import validation_fault
 
 __all__ = [
     "AudioData",
+    "CustomToolCall",
+    "CustomToolCallOutput",
     "FunctionCall",
     "FunctionCallOutput",
     "InputAudio",
@@ -25,6 +27,7 @@ __all__ = [
     "InputVideo",
     "Item",
     "ItemReference",
+    "ItemState",
     "Message",
     "OutputText",
     "Part",
@@ -157,6 +160,24 @@ class FunctionCallOutput(Struct, frozen=True, tag="function_call_output", tag_fi
     id: str | None = None
 
 
+class CustomToolCall(Struct, frozen=True, tag="custom_tool_call", tag_field="type"):
+    """A call of a custom tool. `input` is free text."""
+
+    call_id: str
+    name: str
+    input: str = ""
+    id: str | None = None
+    namespace: str | None = None
+
+
+class CustomToolCallOutput(Struct, frozen=True, tag="custom_tool_call_output", tag_field="type"):
+    """What the client's custom tool answered."""
+
+    call_id: str
+    output: str | list[Part] | None = None
+    id: str | None = None
+
+
 class Reasoning(Struct, frozen=True, tag="reasoning", tag_field="type"):
     """What the model thought before the item that follows."""
 
@@ -177,7 +198,22 @@ class ItemReference(Struct, frozen=True, tag="item_reference", tag_field="type")
     id: str
 
 
-Item = Message | FunctionCall | FunctionCallOutput | Reasoning | ItemReference
+Item = Message | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput | Reasoning | ItemReference
+
+
+class ItemState(Struct, frozen=True):
+    """What the provider wants back verbatim with an item: the payload of a `Seal` delta.
+
+    Attributes:
+        model: the provider's model that made it.
+        credential: alias of the key that it was made with: other accounts cannot read it.
+        upstream_id: the item's id at an upstream that speaks Responses.
+    """
+
+    payload: bytes
+    model: str = ""
+    credential: str = ""
+    upstream_id: str | None = None
 
 
 class InputItem(Struct, frozen=True):
@@ -187,12 +223,14 @@ class InputItem(Struct, frozen=True):
         raw: the item as JSON, exactly as it was sent or stored.
         path: where it stands in the request (`input[2]`), for error messages; history items are `previous_response_id`.
         provider: which provider produced it, `None` for what the client wrote. Reasoning is only replayed home.
+        state: what that provider gave with it. A codec only ever sees state that its own target can read.
     """
 
     value: Item
     raw: bytes
     path: str
     provider: str | None = None
+    state: ItemState | None = None
 
 
 class _Peek(Struct, frozen=True):

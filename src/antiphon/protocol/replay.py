@@ -12,6 +12,7 @@ from antiphon.protocol import events
 from antiphon.protocol.assembler import terminal_event
 from antiphon.protocol.blocks import EventLog
 from antiphon.protocol.response import (
+    CustomCallItem,
     FunctionCallItem,
     MessageItem,
     OutputItem,
@@ -21,6 +22,7 @@ from antiphon.protocol.response import (
     RefusalPart,
     Response,
     SummaryPart,
+    WebSearchItem,
 )
 
 __all__ = ["replay"]
@@ -49,6 +51,10 @@ def _emptied(item: OutputItem) -> OutputItem:
             return structs.replace(item, status="in_progress", content=())
         case FunctionCallItem():
             return structs.replace(item, status="in_progress", arguments="")
+        case CustomCallItem():
+            return structs.replace(item, status="in_progress", input="")
+        case WebSearchItem():
+            return WebSearchItem(item.id, "in_progress")
         case ReasoningItem():
             return structs.replace(item, status="in_progress", summary=(), content=UNSET, encrypted_content=UNSET)
         case _:
@@ -64,13 +70,30 @@ def _replay_parts(log: EventLog, item: OutputItem, *, index: int) -> None:
             if item.arguments:
                 log.add(events.ArgumentsDelta(log.number(), item.id, index, item.arguments))
             log.add(events.ArgumentsDone(log.number(), item.id, index, item.name, item.arguments))
+        case CustomCallItem():
+            if item.input:
+                log.add(events.CustomInputDelta(log.number(), item.id, index, item.input))
+            log.add(events.CustomInputDone(log.number(), item.id, index, item.input))
+        case WebSearchItem():
+            _replay_search(log, item, index=index)
         case ReasoningItem():
-            for number, summary in enumerate(item.summary):
-                _replay_summary(log, summary, where=(item.id, index, number))
-            for number, text in enumerate(item.content or ()):
-                _replay_content(log, text, where=(item.id, index, number))
+            _replay_reasoning(log, item, index=index)
         case _:
             assert_never(item)
+
+
+def _replay_reasoning(log: EventLog, item: ReasoningItem, *, index: int) -> None:
+    for number, summary in enumerate(item.summary):
+        _replay_summary(log, summary, where=(item.id, index, number))
+    for number, text in enumerate(item.content or ()):
+        _replay_content(log, text, where=(item.id, index, number))
+
+
+def _replay_search(log: EventLog, item: WebSearchItem, *, index: int) -> None:
+    log.add(events.SearchInProgress(log.number(), item.id, index))
+    log.add(events.SearchSearching(log.number(), item.id, index))
+    if item.status == "completed":
+        log.add(events.SearchCompleted(log.number(), item.id, index))
 
 
 def _replay_content(

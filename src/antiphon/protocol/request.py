@@ -3,25 +3,30 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Raw, Struct, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.items import InputItem
 
 __all__ = [
     "NULL",
+    "CustomTool",
+    "Dialect",
     "Effort",
     "FunctionTool",
+    "HostedTool",
     "Notice",
     "NoticeKind",
     "ReasoningConfig",
     "Request",
     "TextConfig",
     "TextFormat",
+    "Tool",
     "ToolChoice",
 ]
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Dialect = Literal["responses", "chat", "messages"]
 NoticeKind = Literal["dropped", "approximated", "emulated", "translated", "repaired"]
 
 #: The default of fields that are kept as JSON. One shared value: it is immutable, and cheaper than a new one each.
@@ -51,6 +56,26 @@ class FunctionTool(Struct, frozen=True, tag="function", tag_field="type"):
     description: str | None = None
     parameters: Raw = NULL
     strict: bool | None = None
+    namespace: str | UnsetType = UNSET
+
+
+class CustomTool(Struct, frozen=True, tag="custom", tag_field="type"):
+    """A tool that takes free text. `format` is its grammar, as the client wrote it."""
+
+    name: str
+    description: str | None = None
+    format: Raw | UnsetType = UNSET
+    namespace: str | UnsetType = UNSET
+
+
+class HostedTool(Struct, frozen=True):
+    """A tool that runs at the provider, or here: its type (`web_search`), and all of it as the client wrote it."""
+
+    type: str
+    raw: Raw
+
+
+Tool = FunctionTool | CustomTool | HostedTool
 
 
 class ToolChoice(Struct, frozen=True):
@@ -100,6 +125,9 @@ class Request(Struct, frozen=True):
         store: whether to keep the response.
         include: the include values, as sent.
         notices: what the dialect already had to leave out.
+        tools_echo: `tools` in canonical wire form, where that is more than the encoded `tools` (namespaces).
+        dialect, body: the client's own words, for a codec of the same dialect that passes on what no field here says.
+        vendor_only: names of body fields that only such a codec can say; any other one reports them as dropped.
     """
 
     model: str
@@ -108,7 +136,7 @@ class Request(Struct, frozen=True):
     store: bool = True
     instructions: str | None = None
     previous_response_id: ResponseId | None = None
-    tools: tuple[FunctionTool, ...] = ()
+    tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = ToolChoice()
     parallel_tool_calls: bool | None = None
     max_tool_calls: int | None = None
@@ -133,6 +161,15 @@ class Request(Struct, frozen=True):
     safety_identifier: str | None = None
     user: str | None = None
     notices: tuple[Notice, ...] = ()
+    tools_echo: Raw | None = None
+    dialect: Dialect = "responses"
+    body: bytes = b""
+    vendor_only: tuple[str, ...] = ()
+
+    @property
+    def functions(self) -> list[FunctionTool]:
+        """The function tools alone."""
+        return [tool for tool in self.tools if isinstance(tool, FunctionTool)]
 
     @property
     def wants_logprobs(self) -> bool:

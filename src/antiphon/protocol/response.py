@@ -14,6 +14,7 @@ from antiphon.protocol.usage import Usage
 
 __all__ = [
     "ContentPart",
+    "CustomCallItem",
     "ErrorBody",
     "FunctionCallItem",
     "IncompleteDetails",
@@ -27,6 +28,7 @@ __all__ = [
     "Response",
     "ResponseStatus",
     "SummaryPart",
+    "WebSearchItem",
     "decode_response",
 ]
 
@@ -80,6 +82,29 @@ class FunctionCallItem(Struct, frozen=True, tag="function_call", tag_field="type
     name: str
     arguments: str
     status: ItemStatus
+    namespace: str | UnsetType = UNSET
+
+
+class CustomCallItem(Struct, frozen=True, tag="custom_tool_call", tag_field="type"):
+    """A custom tool that the model wants run. `input` is free text."""
+
+    id: str
+    call_id: str
+    name: str
+    input: str
+    status: ItemStatus
+    namespace: str | UnsetType = UNSET
+
+
+class WebSearchItem(Struct, frozen=True, tag="web_search_call", tag_field="type"):
+    """A search of the web that ran on the way to the answer. `action` tells what was looked for.
+
+    It is always there, because strict clients demand it: until the query is known it is empty.
+    """
+
+    id: str
+    status: Literal["in_progress", "searching", "completed", "failed"]
+    action: Raw = Raw(b'{"type":"search","query":""}')
 
 
 class ReasoningItem(Struct, frozen=True, tag="reasoning", tag_field="type"):
@@ -92,7 +117,7 @@ class ReasoningItem(Struct, frozen=True, tag="reasoning", tag_field="type"):
     status: ItemStatus | UnsetType = UNSET
 
 
-OutputItem = MessageItem | FunctionCallItem | ReasoningItem
+OutputItem = MessageItem | FunctionCallItem | ReasoningItem | CustomCallItem | WebSearchItem
 
 
 class ErrorBody(Struct, frozen=True):

@@ -70,7 +70,7 @@ class ChatCodec:
         if not request.tools:
             expected = Expected(logprobs=request.wants_logprobs, think_tags=quirks.think_tags)
             return ChatDecoder(expected, target, content_type=content_type)
-        names = [tool.name for tool in request.tools]
+        names = [tool.name for tool in request.functions]
         expected = Expected(
             known=frozenset(wire_name(name) for name in names),
             names=clients_names(names),

@@ -7,6 +7,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import (
+    CustomToolCall,
+    CustomToolCallOutput,
     FunctionCall,
     FunctionCallOutput,
     InputImage,
@@ -93,6 +95,10 @@ class Transcript:
                     text = value.text()
                     if text:
                         self._open_turn().reasoning.append(text)
+            case CustomToolCall() | CustomToolCallOutput():
+                raise RequestFault(
+                    "Custom tools are not supported.", code="unsupported_parameter", param=f"{item.path}.type"
+                )
             case ItemReference():
                 raise RequestFault(
                     "Item references cannot be resolved here.", code="unsupported_parameter", param=f"{item.path}.id"

@@ -134,9 +134,9 @@ class ParamWriter:
         if not quirks.tools:
             raise RequestFault("Tools are not supported for this model.", code="unsupported_parameter", param="tools")
         allowed = request.tool_choice.allowed
-        offered: Iterable[FunctionTool] = request.tools
+        offered: Iterable[FunctionTool] = request.functions
         if allowed is not None and not quirks.allowed_tools:
-            offered = [tool for tool in request.tools if tool.name in allowed]
+            offered = [tool for tool in request.functions if tool.name in allowed]
         tools = [_tool(tool, strict=quirks.strict_tools) for tool in offered]
         if not quirks.strict_tools and any(tool.strict for tool in offered):
             self._drop("tools.strict")
@@ -154,7 +154,7 @@ class ParamWriter:
         """What to send, `None` for the default, which is left out."""
         choice = self._request.tool_choice
         if choice.allowed is not None and self._quirks.allowed_tools:
-            names = [tool.name for tool in self._request.tools if tool.name in choice.allowed]
+            names = [tool.name for tool in self._request.functions if tool.name in choice.allowed]
             named = [{"type": "function", "function": {"name": wire_name(name)}} for name in names]
             return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": named}}
         match choice.mode:
