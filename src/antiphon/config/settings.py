@@ -149,12 +149,13 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One upstream. For a provider that Antiphon knows, everything has a default."""
 
     protocol: Annotated[
-        str | None, Meta(description="The dialect it speaks: `chat` (Chat Completions) is the only one so far.")
+        str | None,
+        Meta(description="Its dialect: `chat` (Chat Completions), `responses`, `anthropic` (Messages) or `gemini`."),
     ] = None
     base_url: Annotated[
         str | None,
         Meta(
-            description="Its address, up to but without `/chat/completions`. Without any path, `/v1` is added.",
+            description="Its address without the endpoint. Where it has no path, the usual one is added (`/v1`).",
             extra={"check": "http_url"},
         ),
     ] = None

@@ -22,7 +22,7 @@ class Target(Struct, frozen=True):
     Attributes:
         provider: the configured provider's name, as in `provider/model`.
         model: the model's name at the provider.
-        protocol: the upstream dialect: `chat` for now.
+        protocol: the upstream dialect: `chat`, `responses`, `anthropic` or `gemini`.
         quirks: name of the entry in `providers.registry` that describes the provider's peculiarities.
         base_url: without a trailing slash; the codec appends its path.
         headers: extra request headers, from the configuration.

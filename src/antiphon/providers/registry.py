@@ -1,6 +1,7 @@
 """Every provider we know something about, in one explicit tuple. A new one is a file in `quirks` and a line here."""
 
 from functools import lru_cache
+from typing import get_args
 
 from antiphon.providers.quirks import (
     anthropic,
@@ -33,12 +34,12 @@ from antiphon.providers.quirks import (
     zai,
     zhipu,
 )
-from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.quirks.base import Protocol, Quirks
 
 __all__ = ["KNOWN", "PROTOCOLS", "effective", "known", "quirks"]
 
 #: The upstream dialects that exist.
-PROTOCOLS = ("chat",)
+PROTOCOLS = get_args(Protocol)
 
 KNOWN: tuple[Quirks, ...] = (
     openai.QUIRKS,

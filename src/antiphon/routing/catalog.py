@@ -23,7 +23,9 @@ __all__ = ["LOCAL_MODEL", "Catalog", "Provider", "build_catalog", "local_provide
 #: The model that comes with Antiphon.
 LOCAL_MODEL = "smollm2-135m-instruct"
 
-_ENDPOINT = "/chat/completions"
+_ENDPOINTS = ("/chat/completions", "/responses", "/messages")
+#: The path of a base URL that has none, for dialects whose version stands there.
+_BARE_PATHS = {"anthropic": "/v1", "gemini": "/v1beta"}
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -96,17 +98,20 @@ def local_provider(base_url: str, *, secret: Secret | None = None) -> Provider:
     return Provider(name="local", template=template, models=(LOCAL_MODEL,), aliases={"local": LOCAL_MODEL})
 
 
-def normalise_base_url(url: str, entry: Quirks) -> str:
+def normalise_base_url(url: str, entry: Quirks, protocol: str = "chat") -> str:
     """One form for all the ways to write a base URL: no slash at the end, no endpoint, and a path.
 
-    Without any path it gets the provider's own where the host is the provider's, else `bare_path` (mostly `/v1`).
+    Without any path it gets the provider's own where the host is the provider's, else the usual one of the dialect.
     """
-    url = url.strip().rstrip("/").removesuffix(_ENDPOINT).rstrip("/")
+    url = url.strip().rstrip("/")
+    for endpoint in _ENDPOINTS:
+        url = url.removesuffix(endpoint).rstrip("/")
     if urlsplit(url).path:
         return url
-    if entry.base_url is not None and _host(url) == _host(entry.base_url):
-        return url + urlsplit(entry.base_url).path
-    return url + entry.bare_path
+    own = entry.address(protocol)
+    if own is not None and _host(url) == _host(own):
+        return url + urlsplit(own).path
+    return url + _BARE_PATHS.get(protocol, entry.bare_path)
 
 
 def _configured(settings: Settings) -> Mapping[str, ProviderSettings]:
@@ -123,7 +128,10 @@ def _configured(settings: Settings) -> Mapping[str, ProviderSettings]:
 def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: LimitSettings) -> Provider:
     path: KeyPath = ("providers", name)
     facts = _facts(name, entry, origin=origin)
-    base_url = normalise_base_url(entry.base_url, facts) if entry.base_url is not None else facts.base_url
+    protocol = entry.protocol or facts.protocol
+    base_url = facts.address(protocol)
+    if entry.base_url is not None:
+        base_url = normalise_base_url(entry.base_url, facts, protocol)
     problems = list(_protocol_problems(entry, origin, path=path))
     if base_url is None:
         problems.append(origin.problem(path, _no_address(name)))
@@ -135,7 +143,7 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
     template = Target(
         provider=name,
         model="",
-        protocol=entry.protocol or facts.protocol,
+        protocol=protocol,
         quirks=facts.name,
         base_url=base_url,
         credential=credential,

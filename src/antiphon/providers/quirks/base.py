@@ -16,6 +16,7 @@ __all__ = [
     "ALL_EFFORTS",
     "ForcedToolChoice",
     "ModelRule",
+    "Protocol",
     "Quirks",
     "ReasoningReplay",
     "ReasoningRequest",
@@ -28,6 +29,7 @@ __all__ = [
 #: Every effort that the Responses API knows, weakest first.
 ALL_EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
+Protocol = Literal["chat", "responses", "anthropic", "gemini"]
 TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
 Sampling = Literal["always", "unless_effort", "only_effort_none", "never"]
 ReasoningRequest = Literal[
@@ -79,7 +81,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
         auto: a key in the environment is enough to switch the provider on when the configuration names no providers.
             Off where the usual variable serves other purposes too.
         auth_header, auth_prefix: how the key travels.
-        protocol: the upstream dialect.
+        protocol: the upstream dialect that is spoken unless the configuration says otherwise.
+        base_urls: where its other dialects are, if not at `base_url` as well.
 
     Sampling and limits:
         token_limit_field: the name of the output limit.
@@ -144,7 +147,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     auto: bool = True
     auth_header: str = "authorization"
     auth_prefix: str = "Bearer "
-    protocol: Literal["chat"] = "chat"
+    protocol: Protocol = "chat"
+    base_urls: Mapping[Protocol, str] = field(default_factory=dict)
 
     token_limit_field: TokenLimitField = "max_tokens"  # noqa: S105 - a field's name, no secret
     sampling: Sampling = "always"
@@ -200,6 +204,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
     think_tags: bool = False
 
     rules: tuple[ModelRule, ...] = ()
+
+    def address(self, protocol: str) -> str | None:
+        """Where that dialect is spoken; `None` when the operator has to say."""
+        for spoken, url in self.base_urls.items():
+            if spoken == protocol:
+                return url
+        return self.base_url
 
     def for_model(self, model: str) -> "Quirks":
         """These facts with the rules for one model applied. Itself when no rule matches."""
