@@ -16,8 +16,9 @@ from typing import Any
 
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from antiphon.edge.answer import JoinedAnswer
 from antiphon.edge.problems import error_body
 from antiphon.edge.watch import CONNECTION
 from antiphon.protocol.faults import RequestFault
@@ -26,6 +27,7 @@ __all__ = ["GatewayServer", "HeadLimitProtocol", "server_config"]
 
 _MAX_HEAD_BYTES = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
+_KEEP_ALIVE_S = 75
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
@@ -40,6 +42,8 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._watchers: set[Callable[[], None]] = set()
         self._connection: dict[object, object] = {"watchers": self._watchers, "abort": self._abort}
 
@@ -51,6 +55,9 @@ class HeadLimitProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, and tell who watches."""
         self._stop_head_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         super().connection_lost(exc)
         for tell in tuple(self._watchers):
             tell()
@@ -92,6 +99,38 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, but with one timer for the life of the connection instead of one for each request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(_KEEP_ALIVE_S, self._look_whether_idle)
+
+    def _look_whether_idle(self) -> None:
+        self._idle_timer = None
+        if not self.cycle.response_complete or self._head_bytes:
+            return  # in the middle of a request; its end looks again
+        left_s = self._idle_since + _KEEP_ALIVE_S - self.loop.time()
+        if left_s <= 0:
+            self.transport.close()
+        else:
+            self._idle_timer = self.loop.call_later(left_s, self._look_whether_idle)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Run the application with a `send` of ours."""
+        answer = JoinedAnswer(cycle)
+
+        async def joined(scope: Any, receive: Any, _: Any) -> None:
+            await app(scope, receive, answer.send)
+
+        super()._start_asgi_task(cycle, joined)
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP gets the same error shape as everything else."""
@@ -236,7 +275,7 @@ def server_config(app: Any, *, host: str, port: int, drain_s: float, proxies: tu
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        timeout_keep_alive=75,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(drain_s) + 10,
         backlog=2048,
     )
