@@ -1,53 +1,68 @@
 """One answer of a provider: its status, its headers, and its body as it arrives."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
-
-from aiohttp import ClientError, ClientPayloadError, ClientResponse, SocketTimeoutError
+from typing import Self
 
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.upstream.inflate import InflateError, Inflater
 from antiphon.upstream.translate import fault_after_head, protocol_fault
 from antiphon.upstream.watch import Watch
+from antiphon.upstream.wire import Answer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Exchange", "accept"]
+__all__ = ["Exchange", "Headers", "accept"]
 
 _IDENTITY = frozenset({"", "identity", "none"})
 _INFLATABLE = frozenset({"gzip", "x-gzip", "deflate"})
 
 
-def accept(response: ClientResponse, request: UpstreamRequest, *, watch: Watch, decoded_cap_bytes: int) -> "Exchange":
+def accept(answer: Answer, request: UpstreamRequest, *, watch: Watch, decoded_cap_bytes: int) -> "Exchange":
     """The exchange for an answer whose head has arrived.
 
     Raises:
-        NetworkFault: a redirect, which is never followed, because it would carry the key and the prompt to a place
-            that nobody configured; or a compression that we cannot undo. The connection is closed by then.
+        NetworkFault: a compression that we cannot undo. The connection is closed by then.
     """
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    fault: NetworkFault | None = None
-    if 300 <= response.status < 400:
-        fault = protocol_fault("answered with a redirect", provider=request.provider, phase="head")
-    elif encoding not in _IDENTITY and encoding not in _INFLATABLE:
+    encoding = answer.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+    if encoding in _IDENTITY:
+        return Exchange(answer, request, watch=watch, inflater=None)
+    if encoding not in _INFLATABLE:
+        watch.leave(answer)
+        answer.drop()
         what = "compressed its answer in a way that was not asked for"
-        fault = protocol_fault(what, provider=request.provider, phase="head", detail=f"content-encoding {encoding!r}")
-    inflater = Inflater(encoding, cap_bytes=decoded_cap_bytes) if encoding in _INFLATABLE else None
-    exchange = Exchange(response, request, watch=watch, inflater=inflater)
-    if fault is not None:
-        exchange.close()
-        raise fault
-    return exchange
+        raise protocol_fault(what, provider=request.provider, phase="head", detail=f"content-encoding {encoding!r}")
+    inflater = Inflater(encoding, cap_bytes=decoded_cap_bytes)
+    return Exchange(answer, request, watch=watch, inflater=inflater)
+
+
+class Headers(Mapping[str, str]):
+    """Headers of an answer, looked up without regard to case. Of two of one name the first counts."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._raw[name.lower().encode("latin-1")].decode("latin-1")
+        except (KeyError, UnicodeEncodeError):
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
 
 
 class Exchange:
     """An answer under way. Made by `UpstreamClient.open`; use it as an async context manager, or call `close`.
 
-    The connection goes back to the pool by itself once the whole body has arrived, so read on until `b""` even
-    after the dialect's own end marker. Only one task may read. Unread bytes are held up to a bound (128 KiB); beyond
-    it the provider is read more slowly, and its silence is then not counted as a stall.
+    The connection goes back to the pool by itself once the whole body has arrived, read or not, so read on until
+    `b""` even after the dialect's own end marker. Only one task may read. Unread bytes are held up to a bound
+    (128 KiB and what one read of the socket gave); beyond it the provider is read more slowly, and its silence is
+    then not counted as a stall.
 
     Attributes:
         status: the HTTP status.
@@ -56,35 +71,26 @@ class Exchange:
     """
 
     __slots__ = (
-        "_content",
-        "_failure",
-        "_inflater",
-        "_loop",
-        "_request",
-        "_response",
-        "_waiting_since",
-        "_watch",
-        "content_type",
-        "headers",
-        "status",
-    )
+        "_answer", "_failure", "_inflater", "_loop", "_request", "_watch", "content_type", "headers", "status"
+    )  # fmt: skip
 
-    def __init__(
-        self, response: ClientResponse, request: UpstreamRequest, *, watch: Watch, inflater: Inflater | None
-    ) -> None:
-        self._response = response
-        self._content = response.content
+    def __init__(self, answer: Answer, request: UpstreamRequest, *, watch: Watch, inflater: Inflater | None) -> None:
+        self._answer = answer
         self._request = request
         self._failure: NetworkFault | None = None
         self._inflater = inflater
         self._loop = asyncio.get_running_loop()
-        self._waiting_since: float | None = None
         self._watch = watch
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self.content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not self._content.is_eof():
-            watch.enter(self, request.idle_s)
+        self.status = answer.status
+        self.headers: Mapping[str, str] = Headers(answer.headers)
+        declared = answer.headers.get(b"content-type", b"")
+        self.content_type = declared.partition(b";")[0].strip().lower().decode("latin-1")
+        answer.since = None
+        answer.limit_s = request.idle_s
+        if answer.wire is None:
+            watch.leave(answer)
+        else:
+            watch.enter(answer, request.idle_s)
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,52 +136,29 @@ class Exchange:
 
         It is dropped hard. A polite end would let a TLS peer go on generating, and billing, until it answers.
         """
-        self._watch.leave(self)
-        connection = self._response.connection
-        if connection is None:
-            return
-        transport = connection.transport
-        self._response.close()
-        if transport is not None:
-            transport.abort()
-
-    def look(self, now: float) -> float | None:
-        """Implements `watch.Wait`: breaks a read that has waited for too long, or that nobody will ever end."""
-        if self._content.is_eof():
-            return None
-        connection = self._response.connection
-        left_s = self._request.idle_s
-        if self._waiting_since is not None:
-            left_s -= now - self._waiting_since
-        if left_s <= 0:
-            self._content.set_exception(SocketTimeoutError("no byte for the idle limit"))
-            return None
-        if connection is not None and connection.closed:
-            # aiohttp 3.14 drops the connection when the framing of a body is wrong, and forgets to tell the reader.
-            self._content.set_exception(ClientPayloadError("the framing of the body is wrong"))
-            return None
-        return left_s
+        self._watch.leave(self._answer)
+        self._answer.drop()
 
     async def _receive(self) -> bytes:
-        content = self._content
+        answer = self._answer
         try:
-            if content.is_eof():
-                return content.read_nowait()
-            self._waiting_since = self._loop.time()
-            received = await content.readany()
-        except (ClientError, OSError) as error:
-            # aiohttp raises before it hands out what had arrived in front of the cut, and has no public way to it.
-            rest = content._read_nowait(-1)  # noqa: SLF001 - the partial answer is promised; a test guards this
-            fault = self._fail(fault_after_head(error, provider=self._request.provider, idle_s=self._request.idle_s))
-            fault.__cause__ = error
-            if not rest:
-                raise fault from error
-            return rest
+            while not answer.parts:
+                if answer.wire is None:
+                    return self._end()
+                answer.since = self._loop.time()
+                await answer.news()
         except asyncio.CancelledError:
             self.close()
             raise
-        self._waiting_since = None
-        return received
+        answer.since = None
+        return answer.take()
+
+    def _end(self) -> bytes:
+        error = self._answer.error
+        if error is None:
+            return b""
+        request = self._request
+        raise self._fail(fault_after_head(error, provider=request.provider, idle_s=request.idle_s)) from error
 
     async def _receive_inflated(self, inflater: Inflater) -> bytes:
         try:

@@ -4,15 +4,14 @@ It takes the same ways as requests do (proxy, certificate authorities), so that 
 """
 
 import asyncio
-import ssl
 from email.utils import parsedate_to_datetime
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+import msgspec
 from msgspec import Struct
 
-from antiphon import __version__
 from antiphon.protocol.exchange import UpstreamRequest
-from antiphon.upstream.translate import fault_before_head, first_byte_fault, unreachable_fault
+from antiphon.upstream.client import UpstreamClient
+from antiphon.upstream.translate import first_byte_fault
 
 __all__ = ["Probed", "probe"]
 
@@ -40,40 +39,20 @@ async def probe(request: UpstreamRequest, *, timeout_s: float = 10.0) -> Probed:
     Raises `NetworkFault` when there is no answer, or not the whole of it within `timeout_s`, connecting included. On
     cancel the connection is closed at once.
     """
+    headers = {"accept": "application/json", **request.headers}
     try:
-        async with asyncio.timeout(timeout_s):
-            return await _get(request)
+        async with asyncio.timeout(timeout_s), UpstreamClient(connect_s=timeout_s) as client:
+            return await _get(client, msgspec.structs.replace(request, headers=headers))
     except TimeoutError as error:
         raise first_byte_fault(timeout_s, provider=request.provider) from error
-    except (ClientError, OSError) as error:
-        raise fault_before_head(error, provider=request.provider) from error
 
 
-async def _get(request: UpstreamRequest) -> Probed:
-    trust = True if request.ca_file is None else await asyncio.to_thread(_trusting, request.ca_file, request.provider)
-    headers = {
-        "accept": "application/json",
-        "accept-encoding": "identity",
-        "user-agent": f"antiphon/{__version__}",
-        **request.headers,
-    }
-    async with (
-        ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=None)) as session,
-        session.get(request.url, headers=headers, allow_redirects=False, proxy=request.proxy, ssl=trust) as answer,
-    ):
+async def _get(client: UpstreamClient, request: UpstreamRequest) -> Probed:
+    async with await client.get(request) as answer:
         body = b""
-        while len(body) < _MOST_BYTES and (piece := await answer.content.read(_MOST_BYTES - len(body))):
+        while len(body) < _MOST_BYTES and (piece := await answer.read()):
             body += piece
-        return Probed(answer.status, body, _seconds(answer.headers.get("date")))
-
-
-def _trusting(ca_file: str, provider: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(ca_file)
-    except OSError as error:  # an SSLError is one too
-        raise unreachable_fault(error, provider=provider, phase="setup") from error
-    return context
+        return Probed(answer.status, body[:_MOST_BYTES], _seconds(answer.headers.get("date")))
 
 
 def _seconds(date: str | None) -> float | None:

@@ -1,38 +1,19 @@
-"""The border where errors of aiohttp and of the operating system become `NetworkFault`s (docs/faults.md, U and M).
+"""The border where errors of connections and of the operating system become `NetworkFault`s (docs/faults.md, U and M).
 
 A message names the provider and nothing else; addresses, certificates and system errors go into `detail`.
 """
 
-import re
-
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientConnectorSSLError,
-    ClientHttpProxyError,
-    ClientProxyConnectionError,
-    ClientResponseError,
-    ConnectionTimeoutError,
-    InvalidURL,
-    NonHttpUrlClientError,
-    SocketTimeoutError,
-)
-
 from antiphon.protocol.exchange import NetworkFault, Phase
+from antiphon.upstream.wire import FramingError, SilenceError
 
 __all__ = ["fault_after_head", "fault_before_head", "first_byte_fault", "protocol_fault", "unreachable_fault"]
 
-#: Also as it stands inside the repr of an inner error.
-_LINE_END = re.compile(r"\n|\\n")
 
-
-def fault_before_head(error: Exception, *, provider: str) -> NetworkFault:
-    """The fault for an error raised before the status line was complete: rows U1, U2, U3, U6 and U11."""
-    phase = _connect_phase(error)
-    if phase is not None:
-        return unreachable_fault(error, provider=provider, phase=phase)
-    if isinstance(error, ClientResponseError):
+def fault_before_head(error: Exception, *, provider: str, first_byte_s: float) -> NetworkFault:
+    """The fault for an error on a connection before the head was complete: rows U4, U6 and U11."""
+    if isinstance(error, SilenceError):
+        return first_byte_fault(first_byte_s, provider=provider)
+    if isinstance(error, FramingError):
         return protocol_fault(
             "sent something that is not HTTP", provider=provider, phase="head", detail=_describe(error)
         )
@@ -72,7 +53,7 @@ def protocol_fault(what: str, *, provider: str, phase: Phase = "body", detail: s
 
 def fault_after_head(error: Exception, *, provider: str, idle_s: float) -> NetworkFault:
     """Rows M1 and M2: the body stalled, or was cut. Wrong framing that ends a body counts as a cut, too."""
-    if isinstance(error, SocketTimeoutError):
+    if isinstance(error, SilenceError):
         return NetworkFault(
             f"The provider {provider} sent nothing for {idle_s:g} seconds in the middle of an answer.",
             code="upstream_stall",
@@ -87,23 +68,6 @@ def fault_after_head(error: Exception, *, provider: str, idle_s: float) -> Netwo
     )
 
 
-def _connect_phase(error: Exception) -> Phase | None:
-    # The order matters: several of these are subclasses of ClientConnectorError.
-    if isinstance(error, ClientConnectorDNSError):
-        return "dns"
-    if isinstance(error, ClientConnectorCertificateError | ClientConnectorSSLError):
-        return "tls"
-    if isinstance(error, ClientProxyConnectionError | ClientHttpProxyError):
-        return "proxy"
-    if isinstance(error, ClientConnectorError | ConnectionTimeoutError):
-        return "connect"
-    if isinstance(error, InvalidURL | NonHttpUrlClientError):
-        return "setup"
-    return None
-
-
 def _describe(error: Exception) -> str:
-    # Never repr: aiohttp's errors carry the request headers and the proxy's URL, and with them keys and passwords.
-    # And only the first line: behind it the parser quotes what the provider sent, which may be anybody's words.
-    said = error.message if isinstance(error, ClientResponseError) else str(error)
-    return f"{type(error).__name__}: {_LINE_END.split(said, maxsplit=1)[0]}"
+    # Never repr, which may carry more than the message; and of that only the first line.
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
