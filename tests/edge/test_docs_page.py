@@ -77,7 +77,8 @@ def get(handler: Handler, path: str, services: Services | None = None) -> tuple[
         "query_string": b"",
         "client": None,
     }
-    exchange = Exchange(scope, receive, send=send, request_id="req_1", began=0.0)
+    exchange = Exchange(scope, receive, send=send, began=0.0)
+    exchange.request_id = "req_1"
     asyncio.run(_awaited(handler(services or Services(), exchange)))
     start, *bodies = sent
     headers = {name.decode(): value.decode() for name, value in start["headers"]}

@@ -11,7 +11,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 if TYPE_CHECKING:
     from antiphon.edge.asgi import Headers, Message
 
-__all__ = ["JoinedAnswer"]
+__all__ = ["WHOLE_BODY", "JoinedAnswer"]
+
+#: Key in the scope's `extensions` of `JoinedAnswer.whole_body`: waiting with a time limit for what is there costs more.
+WHOLE_BODY = "antiphon.whole_body"
 
 _BODYLESS = (204, 304)
 
@@ -27,6 +30,17 @@ class JoinedAnswer:
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
         self._held = b""
+
+    def whole_body(self) -> bytes | None:
+        """The request's body where all of it is there, as it is for most requests; what `receive` would give."""
+        cycle = self._cycle
+        if cycle.more_body or cycle.disconnected:
+            return None
+        body = bytes(cycle.body)
+        cycle.body = bytearray()
+        cycle.message_event.clear()
+        cycle.flow.resume_reading()
+        return body
 
     async def send(self, message: "Message") -> None:
         """Take one ASGI message. Waits while the client reads slowly; does nothing once it is gone."""

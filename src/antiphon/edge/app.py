@@ -71,9 +71,8 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         services = self._services
-        exchange = Exchange(
-            scope, receive, send=send, request_id=self._request_id(scope), began=services.clock.monotonic()
-        )
+        exchange = Exchange(scope, receive, send=send, began=services.clock.monotonic())
+        exchange.request_id = self._request_id(exchange)
         try:
             route = self._find(exchange)
             exchange.route = route.path
@@ -94,12 +93,10 @@ class Edge:
         finally:
             services.telemetry.request_done(exchange, services.clock.monotonic() - exchange.began)
 
-    def _request_id(self, scope: Scope) -> str:
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                text = value.decode("latin-1")
-                if _REQUEST_ID.fullmatch(text):
-                    return str(text)
+    def _request_id(self, exchange: Exchange) -> str:
+        text = exchange.header(b"x-request-id")
+        if text and _REQUEST_ID.fullmatch(text):
+            return text
         return self._services.new_request_id()
 
     def _find(self, exchange: Exchange) -> EdgeRoute:

@@ -51,11 +51,11 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, *, send: Send, request_id: str, began: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, *, send: Send, began: float) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
-        self.request_id = request_id
+        self.request_id = ""
         self.began = began
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.path_params: Mapping[str, str] = {}

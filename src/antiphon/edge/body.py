@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import zstandard
 
+from antiphon.edge.answer import WHOLE_BODY
 from antiphon.edge.asgi import Exchange, Message
 from antiphon.protocol.faults import RequestFault, ServerFault
 
@@ -55,7 +56,12 @@ class BodyReader:
         declared = exchange.header(b"content-length")
         if declared.isdigit() and int(declared) > self._max_bytes:
             raise self._too_large()
-        body = await self._read(exchange)
+        ready = exchange.scope.get("extensions", {}).get(WHOLE_BODY)
+        body = ready["read"]() if ready is not None else None
+        if body is None:
+            body = await self._read(exchange)
+        elif len(body) > self._max_bytes:
+            raise self._too_large()
         return body if inflate is None else self._inflated(inflate, body)
 
     async def _read(self, exchange: Exchange) -> bytes:

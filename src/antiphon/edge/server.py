@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from antiphon.edge.answer import JoinedAnswer
+from antiphon.edge.answer import WHOLE_BODY, JoinedAnswer
 from antiphon.edge.problems import error_body
 from antiphon.edge.watch import CONNECTION
 from antiphon.protocol.faults import RequestFault
@@ -63,10 +63,9 @@ class HeadLimitProtocol(HttpToolsProtocol):
             tell()
 
     def on_message_begin(self) -> None:
-        """Let handlers watch the connection without a task of their own."""
+        """Count from here."""
         super().on_message_begin()
         self._head_bytes += 1  # a head has begun, be it behind another request in the same read
-        self.scope["extensions"] = {CONNECTION: self._connection}
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, and what else is no body: trailers and extensions of chunks."""
@@ -124,8 +123,9 @@ class HeadLimitProtocol(HttpToolsProtocol):
             self._idle_timer = self.loop.call_later(left_s, self._look_whether_idle)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Run the application with a `send` of ours."""
+        """Run the application with a `send` of ours; and let it watch the connection without a task of its own."""
         answer = JoinedAnswer(cycle)
+        cycle.scope["extensions"] = {CONNECTION: self._connection, WHOLE_BODY: {"read": answer.whole_body}}
 
         async def joined(scope: Any, receive: Any, _: Any) -> None:
             await app(scope, receive, answer.send)

@@ -5,6 +5,8 @@ zero. Prompt and output text never stand in it, but for the first line where the
 milliseconds since the request arrived.
 """
 
+from typing import cast
+
 import msgspec
 from msgspec import Struct
 
@@ -125,18 +127,23 @@ class Record(Struct, omit_defaults=True):
 
     def see(self, event: events.Event, *, at_ms: int) -> None:
         """Note the beginning and end of items. Cheap for all other events."""
-        if isinstance(event, events.ItemAdded):
-            item = event.item
-            name = item.name if isinstance(item, FunctionCallItem | CustomCallItem) else None
-            tag = str(type(item).__struct_config__.tag)
-            self.items.append(ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name))
-        elif isinstance(event, events.TextDelta):
+        kind = type(event)
+        if kind is events.TextDelta:
             if self.timing.first_text is None:
                 self.timing.first_text = at_ms
-        elif isinstance(event, events.ItemDone):
-            trace = self.items[event.output_index]
+        elif kind is events.ItemAdded:
+            self._see_added(cast("events.ItemAdded", event), at_ms=at_ms)
+        elif kind is events.ItemDone:
+            done = cast("events.ItemDone", event)
+            trace = self.items[done.output_index]
             trace.end = at_ms
-            trace.last_sequence = event.sequence_number
+            trace.last_sequence = done.sequence_number
+
+    def _see_added(self, event: events.ItemAdded, *, at_ms: int) -> None:
+        item = event.item
+        name = item.name if isinstance(item, FunctionCallItem | CustomCallItem) else None
+        tag = str(type(item).__struct_config__.tag)
+        self.items.append(ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name))
 
 
 _encoder = msgspec.json.Encoder()

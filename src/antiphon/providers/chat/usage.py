@@ -34,4 +34,7 @@ def usage_seen(counts: UsageCounts) -> UsageSeen:
 
 def _first(*values: float | None) -> int | None:
     """The first count that was reported. A negative one says nothing."""
-    return next((int(value) for value in values if value is not None and 0 <= value < 1e15), None)
+    for value in values:
+        if value is not None and 0 <= value < 1e15:
+            return int(value)
+    return None
