@@ -16,7 +16,9 @@ from antiphon.dialects.responses.params import CreateParams
 from antiphon.edge.openapi import ENDPOINTS, ERROR_CODES, build_document
 from antiphon.edge.routes import ROUTES
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.items import decode_item
+from antiphon.protocol.items import InputItem, OtherItem, decode_item
+from antiphon.protocol.request import Notice
+from antiphon.providers.hosted import drop_item
 from tests.helpers.gateway import Answer, Gateway
 from tests.helpers.upstream import Reply, Seen, ThreadedUpstream, echo_brain, tool_brain
 
@@ -311,7 +313,9 @@ def test_examples_fit_the_schema_and_are_parsed() -> None:
 
 def test_hosted_tool_items_are_left_out_as_described() -> None:
     for kind in SCHEMAS["HostedToolItem"]["properties"]["type"]["enum"]:
-        assert decode_item(msgspec.json.encode({"type": kind}), path="input[0]") is None
+        item = InputItem(OtherItem(kind), b"{}", "input[0]")
+        assert decode_item(msgspec.json.encode({"type": kind}), path="input[0]") == item.value
+        assert drop_item(item, OtherItem(kind)) == Notice("input[0]", "dropped", "hosted_tool_item")
 
 
 def test_every_error_code_in_the_code_is_in_the_table() -> None:

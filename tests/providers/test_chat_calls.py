@@ -13,7 +13,7 @@ Call = tuple[str, str, str]
 
 def calls_of(*fragments: Fragment, known: frozenset[str] = KNOWN, close: bool = True) -> list[Call]:
     """(id, name, arguments) of the calls that the fragments make, in order of announcement."""
-    tracker = CallTracker(known, {})
+    tracker = CallTracker(known)
     deltas = [
         delta
         for index, call_id, name, arguments in fragments
@@ -80,7 +80,7 @@ def test_unknown_names_in_pieces_are_joined_too() -> None:
 
 
 def test_a_call_is_announced_when_its_name_is_complete_and_not_before() -> None:
-    tracker = CallTracker(KNOWN, {})
+    tracker = CallTracker(KNOWN)
     assert tracker.add(0, "a", name="get_", arguments="") == []
     assert tracker.add(0, "", name="time", arguments="") == []
     assert [type(delta).__name__ for delta in tracker.add(1, "b", name="get", arguments="")] == ["CallOpened"]
@@ -93,7 +93,7 @@ def test_a_call_is_announced_when_its_name_is_complete_and_not_before() -> None:
 
 
 def test_a_cut_answer_leaves_its_calls_open() -> None:
-    tracker = CallTracker(KNOWN, {})
+    tracker = CallTracker(KNOWN)
     tracker.add(0, "a", name="get", arguments="{")
     assert tracker.finish(close=False) == []
     assert tracker.add(0, "", name="", arguments="}") == [CallArguments("call-0", "}")]
@@ -105,15 +105,10 @@ def test_a_call_without_a_name_is_an_error() -> None:
 
 
 def test_after_the_end_a_repeated_call_is_ignored_and_a_longer_one_is_an_error() -> None:
-    tracker = CallTracker(KNOWN, {})
+    tracker = CallTracker(KNOWN)
     tracker.add(0, "a", name="get", arguments="{}")
     tracker.finish(close=True)
     assert tracker.add(0, "a", name="get", arguments="{}") == []
     assert tracker.add(0, "a", name="", arguments="") == []
     with pytest.raises(CallMixUpError, match="after its end"):
         tracker.add(0, "a", name="", arguments="}")
-
-
-def test_names_are_given_back_as_the_client_knows_them() -> None:
-    tracker = CallTracker(frozenset({"a_1"}), {"a_1": "a.1"})
-    assert tracker.add(0, "x", name="a_1", arguments="{}")[0] == CallOpened("call-0", "x", "a.1")

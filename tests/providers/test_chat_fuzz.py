@@ -25,7 +25,7 @@ EXPECTED = [
     Expected(),
     Expected(logprobs=True),
     Expected(think_tags=True),
-    Expected(known=frozenset({"get_weather", "get_time"}), names={"get_time": "get.time"}),
+    Expected(known=frozenset({"get_weather", "get_time"})),
 ]
 TOKENS = [
     b"\n\n", b"\r", b"\r\n\r\n", b"data: ", b"data: [DONE]\n\n", b"event: error\n", b": c\n\n", b"null", b"{}", b"[]", b'""',

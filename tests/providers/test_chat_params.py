@@ -9,7 +9,7 @@ from msgspec import Raw
 from antiphon.protocol.faults import RequestFault
 from antiphon.providers.base import Encoded
 from antiphon.providers.chat import codec
-from antiphon.providers.chat.names import clients_names, wire_name
+from antiphon.providers.names import wire_name
 from antiphon.providers.quirks.base import Quirks
 from tests.helpers.requests import make_request
 from tests.providers.corpus import CODEC, SECRET, target_for
@@ -305,4 +305,3 @@ def test_safe_names_are_kept_and_others_map_both_ways() -> None:
     names = [wire_name(name) for name in unsafe]
     assert len(set(names)) == len(unsafe)
     assert all(wire_name(name) == name for name in [*names, "get_weather", "A-1"])
-    assert clients_names(["ok", *unsafe]) == dict(zip(names, unsafe, strict=True))

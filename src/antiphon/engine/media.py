@@ -5,7 +5,15 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.items import FunctionCallOutput, InputFile, InputImage, InputItem, Message, Part
+from antiphon.protocol.items import (
+    CustomToolCallOutput,
+    FunctionCallOutput,
+    InputFile,
+    InputImage,
+    InputItem,
+    Message,
+    Part,
+)
 from antiphon.upstream.fetch import GuardedFetcher
 
 __all__ = ["MediaInliner", "UrlFault", "with_place"]
@@ -88,6 +96,6 @@ def _parts(item: InputItem) -> tuple[Sequence[Part], str]:
     match item.value:
         case Message(content=list(parts)):
             return parts, "content"
-        case FunctionCallOutput(output=list(parts)):
+        case FunctionCallOutput(output=list(parts)) | CustomToolCallOutput(output=list(parts)):
             return parts, "output"
     return (), ""

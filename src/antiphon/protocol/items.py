@@ -10,7 +10,6 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.validation import validation_fault
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "ItemReference",
     "ItemState",
     "Message",
+    "OtherItem",
     "OutputText",
     "Part",
     "PlainText",
@@ -198,7 +198,15 @@ class ItemReference(Struct, frozen=True, tag="item_reference", tag_field="type")
     id: str
 
 
-Item = Message | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput | Reasoning | ItemReference
+class OtherItem(Struct, frozen=True):
+    """An item of a type that only its own vendor knows. All of it is in `InputItem.raw`."""
+
+    type: str
+    id: str | None = None
+
+
+_Known = Message | FunctionCall | FunctionCallOutput | CustomToolCall | CustomToolCallOutput | Reasoning | ItemReference
+Item = _Known | OtherItem
 
 
 class ItemState(Struct, frozen=True):
@@ -242,24 +250,12 @@ class _Peek(Struct, frozen=True):
 
 
 _peek = msgspec.json.Decoder(_Peek)
-_types: dict[str, type[Item]] = {str(kind.__struct_config__.tag): kind for kind in Item.__args__}
-_decoders: dict[str, msgspec.json.Decoder[Item]] = {tag: msgspec.json.Decoder(kind) for tag, kind in _types.items()}
-
-#: Traces of hosted tools that ran elsewhere. They explain an answer that stands in the history anyway, so they
-#: are left out, by name; every other unknown type would change what the model is told and is refused.
-_DROPPABLE = frozenset(
-    {
-        "web_search_call",
-        "file_search_call",
-        "code_interpreter_call",
-        "image_generation_call",
-        "mcp_list_tools",
-    }
-)
+_types: dict[str, type[_Known]] = {str(kind.__struct_config__.tag): kind for kind in _Known.__args__}
+_decoders: dict[str, msgspec.json.Decoder[_Known]] = {tag: msgspec.json.Decoder(kind) for tag, kind in _types.items()}
 
 
-def decode_item(raw: bytes, *, path: str) -> Item | None:
-    """Decode one item. `None` for an item that may be left out (a trace of a hosted tool).
+def decode_item(raw: bytes, *, path: str) -> Item:
+    """Decode one item. What type an unknown one has is all that is checked: who it may be sent to, a codec knows.
 
     Raises:
         RequestFault: 400, `param` points into the item.
@@ -271,14 +267,6 @@ def decode_item(raw: bytes, *, path: str) -> Item | None:
             return ItemReference(peek.id)
         kind = peek.type or "message"
         decoder = _decoders.get(kind)
-        if decoder is not None:
-            return decoder.decode(raw)
+        return decoder.decode(raw) if decoder is not None else OtherItem(kind, peek.id)
     except msgspec.ValidationError as error:
         raise validation_fault(error, prefix=path, expected=_types.get(kind)) from error
-    if kind in _DROPPABLE:
-        return None
-    raise RequestFault(
-        f"Items of type '{kind[:80]}' are not supported. Supported: {', '.join(_decoders)}.",
-        code="unsupported_parameter",
-        param=f"{path}.type",
-    )

@@ -23,6 +23,7 @@ __all__ = [
     "TextFormat",
     "Tool",
     "ToolChoice",
+    "tool_key",
 ]
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -82,15 +83,28 @@ class ToolChoice(Struct, frozen=True):
     """What the model must do about tools.
 
     Attributes:
-        mode: `function` forces the function `name`.
-        allowed: with `allowed_tools`, the names that may be called; a call outside is never shown to the client.
+        mode: `function` forces the function or custom tool `name`, of `namespace`.
+        allowed: with `allowed_tools`, the keys (`tool_key`) of what may be called; a call outside is never shown to
+            the client.
         raw: the choice in canonical wire form, for the echo.
+        hosted: type of the hosted tool that is forced. Whoever lacks it does as `mode` says.
     """
 
     mode: Literal["none", "auto", "required", "function"] = "auto"
     name: str | None = None
     allowed: frozenset[str] | None = None
     raw: Raw = _AUTO
+    namespace: str | None = None
+    hosted: str | None = None
+
+    def allows(self, name: str, namespace: str | None = None) -> bool:
+        """Whether that tool may be called."""
+        return self.allowed is None or tool_key(name, namespace) in self.allowed
+
+
+def tool_key(name: str, namespace: str | None = None) -> str:
+    """What tells a tool from all others: its name, and where it is in a namespace that too."""
+    return f"{namespace}\0{name}" if namespace else name
 
 
 class TextFormat(Struct, frozen=True):

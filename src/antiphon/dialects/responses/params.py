@@ -99,8 +99,8 @@ class CreateParams(Struct, frozen=True, kw_only=True):
     conversation: Raw = NULL
     prompt: Raw = NULL
     moderation: Raw = NULL
-    # Known, and ignored by name: hints that change nothing in the answer.
     stream_options: Raw = NULL
+    # Known, and left to upstreams of the same dialect: hints that change nothing in the answer.
     background_options: Raw = NULL
     client_metadata: Raw = NULL
     context_management: Raw = NULL

@@ -1,10 +1,12 @@
 """Body bytes to a `Request`. One pass over the body where nothing in it is unknown."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
+from antiphon.dialects.responses.choice import parse_tool_choice
 from antiphon.dialects.responses.params import (
     INCLUDES,
     CreateParams,
@@ -13,7 +15,7 @@ from antiphon.dialects.responses.params import (
     TextFormatParams,
     TextParams,
 )
-from antiphon.dialects.responses.tools import parse_tool_choice, parse_tools
+from antiphon.dialects.responses.tools import ToolList, join_tools, parse_tools, tools_in
 from antiphon.protocol.faults import RequestFault, previous_response_not_found
 from antiphon.protocol.ids import ResponseId, parse_response_id
 from antiphon.protocol.items import InputItem, InputText, Message, decode_item, validation_fault
@@ -27,7 +29,7 @@ _fields = msgspec.json.Decoder(dict[str, Raw])
 _syntax = msgspec.json.Decoder(Raw)
 _KNOWN = frozenset(CreateParams.__struct_fields__)
 _REFUSED = ("conversation", "prompt", "moderation")
-_IGNORED = (
+_VENDORS = (
     "background_options",
     "client_metadata",
     "context_management",
@@ -75,15 +77,14 @@ def _parse_with_room_to_spare(body: bytes, frames: int) -> Request:
 
 
 def _parse(body: bytes) -> Request:
-    params, notices = _decode(body)
+    params, unknown = _decode(body)
     _refuse_unservable(params)
     if params.model is None:
         raise _missing("model")
     if params.input is None and params.previous_response_id is None:
         raise _missing("input")
-    tools, tool_notices = parse_tools(params.tools or ())
-    items, item_notices = _parse_input(params.input)
-    notices += tool_notices + item_notices + _ignored(params)
+    items = _parse_input(params.input)
+    offered = _tools(params.tools or (), items)
     return Request(
         model=params.model,
         input=items,
@@ -91,8 +92,8 @@ def _parse(body: bytes) -> Request:
         store=params.store is not False,
         instructions=params.instructions,
         previous_response_id=_previous(params.previous_response_id),
-        tools=tools,
-        tool_choice=parse_tool_choice(params.tool_choice, tools),
+        tools=offered.tools,
+        tool_choice=parse_tool_choice(params.tool_choice, offered.tools),
         parallel_tool_calls=params.parallel_tool_calls,
         max_tool_calls=params.max_tool_calls,
         max_output_tokens=params.max_output_tokens or params.max_tokens,
@@ -115,11 +116,15 @@ def _parse(body: bytes) -> Request:
         prompt_cache_key=params.prompt_cache_key,
         safety_identifier=params.safety_identifier,
         user=params.user,
-        notices=tuple(notices),
+        notices=tuple(_ignored(params)),
+        tools_echo=offered.echo,
+        body=body,
+        vendor_only=(*unknown, *(name for name in _VENDORS if getattr(params, name) != NULL)),
     )
 
 
-def _decode(body: bytes) -> tuple[CreateParams, list[Notice]]:
+def _decode(body: bytes) -> tuple[CreateParams, list[str]]:
+    """The fields, and the names of those that are unknown."""
     try:
         if not body.isascii():
             body.decode()  # skipped parts of the JSON are not checked by the decoder
@@ -130,7 +135,7 @@ def _decode(body: bytes) -> tuple[CreateParams, list[Notice]]:
             if not str(error).startswith("Object contains unknown field"):
                 raise
         unknown = [name[:_SHOWN_CHARS] for name in _fields.decode(body) if name not in _KNOWN][:_SHOWN_NAMES]
-        return _lenient.decode(body), [Notice(name, "dropped", "unknown_field") for name in unknown]
+        return _lenient.decode(body), unknown
     except msgspec.ValidationError as error:
         if str(error).startswith(_UNREADABLE_NUMBER):
             raise _invalid_json(str(error)) from error
@@ -167,7 +172,7 @@ def _refuse_unservable(params: CreateParams) -> None:
 
 
 def _ignored(params: CreateParams) -> list[Notice]:
-    notices = [Notice(name, "dropped", "not_supported") for name in _IGNORED if getattr(params, name) != NULL]
+    notices: list[Notice] = []
     if params.truncation == "auto":
         notices.append(Notice("truncation", "dropped", "not_supported"))
     if "reasoning.encrypted_content" in (params.include or ()):
@@ -175,24 +180,29 @@ def _ignored(params: CreateParams) -> list[Notice]:
     return notices
 
 
-def _parse_input(value: str | list[Raw] | None) -> tuple[tuple[InputItem, ...], list[Notice]]:
+def _parse_input(value: str | list[Raw] | None) -> tuple[InputItem, ...]:
     if value is None:
-        return (), []
+        return ()
     if isinstance(value, str):
         message = Message("user", [InputText(value)])
         raw = b'{"type":"message","role":"user","content":[{"type":"input_text","text":%b}]}'
-        return (InputItem(message, raw % msgspec.json.encode(value), "input"),), []
+        return (InputItem(message, raw % msgspec.json.encode(value), "input"),)
     items: list[InputItem] = []
-    notices: list[Notice] = []
     for index, raw_item in enumerate(value):
         path = f"input[{index}]"
         own = bytes(raw_item)  # a Raw is a view, and keeps all of the request's body alive
-        item = decode_item(own, path=path)
-        if item is None:
-            notices.append(Notice(path, "dropped", "hosted_tool_item"))
-        else:
-            items.append(InputItem(item, own, path))
-    return tuple(items), notices
+        items.append(InputItem(decode_item(own, path=path), own, path))
+    return tuple(items)
+
+
+def _tools(raws: Sequence[Raw], items: Sequence[InputItem]) -> ToolList:
+    """All that may be called. The echo shows those that were sent in `tools`."""
+    offered = parse_tools(raws)
+    brought = tools_in(items)
+    if not brought:
+        return offered
+    echo = offered.echo or Raw(msgspec.json.encode(offered.tools))
+    return ToolList(join_tools(offered.tools, brought), echo)
 
 
 def _previous(text: str | None) -> ResponseId | None:

@@ -173,7 +173,8 @@ def _schemas() -> dict[str, Schema]:
         untagged=(items.Message, items.ItemReference),
     )
     sent.of(CreateParams)
-    sent.add("InputItem", *items.Item.__args__, shapes.HostedToolItem)
+    known = [kind for kind in items.Item.__args__ if kind is not items.OtherItem]
+    sent.add("InputItem", *known, shapes.HostedToolItem)
     for tool in (shapes.FunctionToolParam, shapes.NestedFunctionTool, shapes.WebSearchTool):
         sent.of(tool)
     given = Schemas("answer", ANSWER_NOTES, names={**_event_names(), **_ANSWER_NAMES})

@@ -82,6 +82,8 @@ class HostedToolItem(Struct, frozen=True):
             "code_interpreter_call",
             "image_generation_call",
             "mcp_list_tools",
+            "tool_search_call",
+            "tool_search_output",
         ],
         Meta(description="What ran."),
     ]

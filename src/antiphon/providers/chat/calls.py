@@ -4,7 +4,7 @@ Servers agree on little here. An index may be missing, or be shared by parallel 
 repeated; ids and names may come whole in every fragment, or themselves in fragments; a call may come in one piece.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 
 import msgspec
 
@@ -47,15 +47,13 @@ class CallTracker:
     """All calls of one answer.
 
     Args:
-        known: the names of the functions that were offered, to tell a fragment of a name from a repeated name.
-        names: name on the wire -> the client's name, for names that had to be changed.
+        known: the names that were offered on the wire, to tell a fragment of a name from a repeated name.
     """
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_ids", "_known", "_last", "_names")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_ids", "_known", "_last")
 
-    def __init__(self, known: Container[str], names: Mapping[str, str]) -> None:
+    def __init__(self, known: Container[str]) -> None:
         self._known = known
-        self._names = names
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
         self._by_id: dict[str, _Call] = {}
@@ -172,7 +170,7 @@ class CallTracker:
             call.announced = True
             call_id = "" if call.id in self._ids else call.id  # an id that two calls share is no id
             self._ids.add(call_id)
-            out.append(CallOpened(call.key, call_id, self._names.get(call.name, call.name)))
+            out.append(CallOpened(call.key, call_id, call.name))
         out.extend(CallArguments(call.key, piece) for piece in call.pieces[call.sent :])
         call.sent = len(call.pieces)
 

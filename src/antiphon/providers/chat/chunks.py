@@ -17,6 +17,7 @@ __all__ = [
     "Chunk",
     "CompletionDetails",
     "ContentPart",
+    "CustomFragment",
     "FunctionFragment",
     "GroqExtras",
     "Logprobs",
@@ -27,6 +28,7 @@ __all__ = [
     "TopLogprob",
     "UrlCitation",
     "UsageCounts",
+    "called",
     "decode_chunk",
     "decode_logprobs",
     "repair_surrogates",
@@ -62,12 +64,20 @@ class FunctionFragment(Struct, frozen=True, gc=False):
     arguments: str | dict[str, Raw] | list[Raw] | None = None
 
 
+class CustomFragment(Struct, frozen=True, gc=False):
+    """A piece of a custom tool's call. Its input is plain text."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class ToolFragment(Struct, frozen=True, gc=False):
     """An entry of `tool_calls`."""
 
     index: int | None = None
     id: str | int | None = None
     function: FunctionFragment | None = None
+    custom: CustomFragment | None = None
 
 
 class UrlCitation(Struct, frozen=True, gc=False):
@@ -181,6 +191,14 @@ class Logprobs(Struct, frozen=True, gc=False):
     """`logprobs` of a choice."""
 
     content: list[TokenLogprob] | None = None
+
+
+def called(fragment: ToolFragment) -> FunctionFragment | None:
+    """What is called, and with what: of a custom tool its input."""
+    custom = fragment.custom
+    if custom is None or fragment.function is not None:
+        return fragment.function
+    return FunctionFragment(custom.name, custom.input)
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode

@@ -12,10 +12,12 @@ from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.chat.decode import ChatDecoder
 from antiphon.providers.chat.faults import http_fault
 from antiphon.providers.chat.messages import Transcript
-from antiphon.providers.chat.names import clients_names, wire_name
 from antiphon.providers.chat.params import ParamWriter
 from antiphon.providers.chat.parts import media_urls
 from antiphon.providers.chat.reader import Expected
+from antiphon.providers.client_calls import ClientCalls
+from antiphon.providers.hosted import drop_fields
+from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import effective
 
@@ -57,7 +59,7 @@ class ChatCodec:
             headers=_headers(target, quirks, stream=stream),
             body=_encode(body),
             stream=stream,
-            notices=tuple(params.notices),
+            notices=(*drop_fields(request), *params.notices, *transcript.notices),
         )
 
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
@@ -70,14 +72,10 @@ class ChatCodec:
         if not request.tools:
             expected = Expected(logprobs=request.wants_logprobs, think_tags=quirks.think_tags)
             return ChatDecoder(expected, target, content_type=content_type)
-        names = [tool.name for tool in request.functions]
-        expected = Expected(
-            known=frozenset(wire_name(name) for name in names),
-            names=clients_names(names),
-            logprobs=request.wants_logprobs,
-            think_tags=quirks.think_tags,
-        )
-        return ChatDecoder(expected, target, content_type=content_type)
+        names = ToolNames(request.tools)
+        expected = Expected(known=names.known, logprobs=request.wants_logprobs, think_tags=quirks.think_tags)
+        calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
+        return ChatDecoder(expected, target, content_type=content_type, calls=calls)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

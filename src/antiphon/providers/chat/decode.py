@@ -13,6 +13,7 @@ from antiphon.providers.chat.chunks import Chunk, decode_chunk, repair_surrogate
 from antiphon.providers.chat.errors import UpstreamError, read_error
 from antiphon.providers.chat.faults import broken_off, fault_of, protocol_fault
 from antiphon.providers.chat.reader import ChunkReader, Expected
+from antiphon.providers.client_calls import ClientCalls
 
 __all__ = ["BODY_LIMIT", "ChatDecoder"]
 
@@ -27,14 +28,20 @@ _DONE = b"[DONE]"
 class ChatDecoder:
     """Reads one answer. See `providers.base.Decoder`.
 
+    Args:
+        calls: what brings calls into the client's words, where they differ from those on the wire.
+
     Attributes:
         done: the answer is complete or broken: nothing that may still come would matter.
     """
 
-    __slots__ = ("_body", "_body_bytes", "_frames", "_mode", "_reader", "_seen", "_target", "done")
+    __slots__ = ("_body", "_body_bytes", "_calls", "_frames", "_mode", "_reader", "_seen", "_target", "done")
 
-    def __init__(self, expected: Expected, target: Target, *, content_type: str) -> None:
+    def __init__(
+        self, expected: Expected, target: Target, *, content_type: str, calls: ClientCalls | None = None
+    ) -> None:
         self._target = target
+        self._calls = calls
         self._reader = ChunkReader(expected, target)
         self._frames = SseParser()
         self._body: list[bytes] = []
@@ -50,7 +57,7 @@ class ChatDecoder:
             self._stream(data, out)
         elif not self.done and data:
             self._begin(data, out)
-        return out
+        return out if self._calls is None else self._calls.translate(out)
 
     def eof(self) -> list[Delta]:
         """The body ended cleanly.
@@ -69,7 +76,7 @@ class ChatDecoder:
         else:
             self._reader.fail(protocol_fault(self._target, f"empty body ({self._mode})"), out)
         self.done = True
-        return out
+        return out if self._calls is None else self._calls.translate(out)
 
     def _begin(self, data: bytes, out: list[Delta]) -> None:
         """Until the first byte that tells what it is."""

@@ -15,13 +15,25 @@ from antiphon.protocol.items import (
     InputItem,
     ItemReference,
     Message,
+    OtherItem,
     Part,
     Reasoning,
     Refusal,
 )
-from antiphon.providers.chat.names import wire_call_id, wire_name
+from antiphon.protocol.request import Notice
 from antiphon.providers.chat.parts import PartWriter, part_text
-from antiphon.providers.chat.wire import Call, CalledFunction, TextPart, ThinkingPart, WireMessage, WirePart
+from antiphon.providers.chat.wire import (
+    Call,
+    CalledCustom,
+    CalledFunction,
+    TextPart,
+    ThinkingPart,
+    WireMessage,
+    WirePart,
+)
+from antiphon.providers.custom import wrap_custom
+from antiphon.providers.hosted import drop_item
+from antiphon.providers.names import wire_call_id, wire_name
 from antiphon.providers.quirks.base import Quirks
 
 __all__ = ["Transcript"]
@@ -51,9 +63,12 @@ class Transcript:
         provider: the target's name: only what it thought itself, or what the client sent, is replayed.
         media: URL -> data URL.
         file_ids: whether files may be named by their ids at the provider.
+
+    Attributes:
+        notices: items that were left out.
     """
 
-    __slots__ = ("_by_call", "_entries", "_parts", "_provider", "_quirks", "_system", "_turn", "continued")
+    __slots__ = ("_by_call", "_entries", "_parts", "_provider", "_quirks", "_system", "_turn", "continued", "notices")
 
     def __init__(self, quirks: Quirks, provider: str, *, media: Mapping[str, str], file_ids: bool = False) -> None:
         self._quirks = quirks
@@ -63,6 +78,7 @@ class Transcript:
         self._system: list[str] = []
         self._turn: _Turn | None = None
         self._by_call: dict[str, _Turn] = {}
+        self.notices: list[Notice] = []
         self.continued = False  # a user message was added, because the upstream wants one at the end
 
     def instruct(self, text: str) -> None:
@@ -86,19 +102,19 @@ class Transcript:
         match value:
             case Message():
                 self._message(value, item.path)
-            case FunctionCall():
+            case FunctionCall() | CustomToolCall():
                 self._call(value)
-            case FunctionCallOutput():
+            case FunctionCallOutput() | CustomToolCallOutput():
                 self._output(value, item.path)
             case Reasoning():
                 if item.provider is None or item.provider == self._provider:
                     text = value.text()
                     if text:
                         self._open_turn().reasoning.append(text)
-            case CustomToolCall() | CustomToolCallOutput():
-                raise RequestFault(
-                    "Custom tools are not supported.", code="unsupported_parameter", param=f"{item.path}.type"
-                )
+            case OtherItem():
+                notice = drop_item(item, value)
+                if notice is not None:
+                    self.notices.append(notice)
             case ItemReference():
                 raise RequestFault(
                     "Item references cannot be resolved here.", code="unsupported_parameter", param=f"{item.path}.id"
@@ -182,20 +198,21 @@ class Transcript:
             self._entries.append(self._turn)
         return self._turn
 
-    def _call(self, call: FunctionCall) -> None:
+    def _call(self, call: FunctionCall | CustomToolCall) -> None:
         turn = self._open_turn()
-        name = f"{call.namespace}__{call.name}" if call.namespace else call.name
-        extra = self._quirks.call_extra_absent
-        turn.calls.append(
-            Call(
-                wire_call_id(call.call_id, self._quirks.tool_call_id),
-                CalledFunction(wire_name(name), call.arguments or "{}"),
-                extra_content=Raw(extra) if self._quirks.call_extra == "extra_content" and extra else UNSET,
-            )
-        )
+        name = wire_name(call.name, call.namespace)
+        call_id = wire_call_id(call.call_id, self._quirks.tool_call_id)
+        absent = self._quirks.call_extra_absent
+        extra = Raw(absent) if self._quirks.call_extra == "extra_content" and absent else UNSET
+        if isinstance(call, FunctionCall):
+            turn.calls.append(Call(call_id, CalledFunction(name, call.arguments or "{}"), extra_content=extra))
+        elif self._quirks.custom_tools:
+            turn.calls.append(Call(call_id, type="custom", custom=CalledCustom(name, call.input)))
+        else:
+            turn.calls.append(Call(call_id, CalledFunction(name, wrap_custom(call.input)), extra_content=extra))
         self._by_call[call.call_id] = turn
 
-    def _output(self, output: FunctionCallOutput, path: str) -> None:
+    def _output(self, output: FunctionCallOutput | CustomToolCallOutput, path: str) -> None:
         turn = self._by_call.get(output.call_id)
         if turn is None:
             raise RequestFault(
@@ -209,7 +226,9 @@ class Transcript:
         if turn is self._turn:
             self._turn = None
 
-    def _output_content(self, output: FunctionCallOutput, turn: _Turn, *, path: str) -> str | list[WirePart]:
+    def _output_content(
+        self, output: FunctionCallOutput | CustomToolCallOutput, turn: _Turn, *, path: str
+    ) -> str | list[WirePart]:
         if output.output is None or isinstance(output.output, str):
             return output.output or ""
         written: list[WirePart] = []

@@ -3,20 +3,16 @@
 What an upstream lacks is left out and named in a notice. Which of that is so for whom stands in `Quirks`.
 """
 
-from collections.abc import Iterable
-
-from msgspec import UNSET
-
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.request import FunctionTool, Notice, Request
-from antiphon.providers.chat.names import wire_name
-from antiphon.providers.chat.wire import Function, Tool
+from antiphon.protocol.request import FunctionTool, Notice, Request, ToolChoice
+from antiphon.providers.chat.tools import reference, write_tool
+from antiphon.providers.hosted import drop_tools
+from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
 
 __all__ = ["ParamWriter"]
 
 _LACKS = "not_supported_by_upstream"
-_NO_PARAMETERS = Function("").parameters
 _SCHEMA_PROMPT = (
     "Answer with one JSON value that conforms to the following JSON Schema, and with nothing else: no explanation, "
     "no code fence.\n"
@@ -131,31 +127,29 @@ class ParamWriter:
 
     def _tools(self) -> None:
         request, quirks = self._request, self._quirks
-        if not quirks.tools:
+        self.notices += drop_tools(request)
+        names = ToolNames(request.tools)
+        if names.known and not quirks.tools:
             raise RequestFault("Tools are not supported for this model.", code="unsupported_parameter", param="tools")
-        allowed = request.tool_choice.allowed
-        offered: Iterable[FunctionTool] = request.functions
-        if allowed is not None and not quirks.allowed_tools:
-            offered = [tool for tool in request.functions if tool.name in allowed]
-        tools = [_tool(tool, strict=quirks.strict_tools) for tool in offered]
-        if not quirks.strict_tools and any(tool.strict for tool in offered):
-            self._drop("tools.strict")
-        if not tools:
+        offered = names.offered(ToolChoice() if quirks.allowed_tools else request.tool_choice)
+        if not offered:
             return  # a choice without tools is refused by most
-        self.body["tools"] = tools
-        choice = self._tool_choice()
+        if not quirks.strict_tools and any(isinstance(tool, FunctionTool) and tool.strict for tool in offered):
+            self._drop("tools.strict")
+        self.body["tools"] = [write_tool(tool, names, quirks=quirks) for tool in offered]
+        choice = self._tool_choice(names)
         if choice is not None:
             self.body["tool_choice"] = choice
         parallel = request.parallel_tool_calls
         if parallel is not None and (quirks.parallel_tool_calls or not parallel):
             self._give("parallel_tool_calls", parallel, accepted=quirks.parallel_tool_calls)
 
-    def _tool_choice(self) -> object:
+    def _tool_choice(self, names: ToolNames) -> object:
         """What to send, `None` for the default, which is left out."""
-        choice = self._request.tool_choice
-        if choice.allowed is not None and self._quirks.allowed_tools:
-            names = [tool.name for tool in self._request.functions if tool.name in choice.allowed]
-            named = [{"type": "function", "function": {"name": wire_name(name)}} for name in names]
+        choice, quirks = self._request.tool_choice, self._quirks
+        if choice.allowed is not None and quirks.allowed_tools:
+            allowed = [names.wire(tool.name, tool.namespace or None) for tool in names.offered(choice)]
+            named = [reference(name, names, quirks=quirks) for name in allowed]
             return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": named}}
         match choice.mode:
             case "auto":
@@ -168,7 +162,7 @@ class ParamWriter:
                     return None
                 if choice.mode == "required":
                     return "required"
-                return {"type": "function", "function": {"name": wire_name(choice.name or "")}}
+                return reference(names.wire(choice.name or "", choice.namespace), names, quirks=quirks)
 
     def _forced(self) -> bool:
         """Whether a call can be forced. Who forces one and says nothing about reasoning gets the call without it."""
@@ -229,14 +223,3 @@ class ParamWriter:
             self.prompt = _JSON_PROMPT
         if self.prompt:
             self.notices.append(Notice("text.format", "emulated", _LACKS, wanted.type, "prompt"))
-
-
-def _tool(tool: FunctionTool, *, strict: bool) -> Tool:
-    return Tool(
-        Function(
-            wire_name(tool.name),
-            tool.description if tool.description is not None else UNSET,
-            tool.parameters if bytes(tool.parameters) != b"null" else _NO_PARAMETERS,
-            tool.strict if strict and tool.strict is not None else UNSET,
-        )
-    )

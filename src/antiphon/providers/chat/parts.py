@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import (
+    CustomToolCallOutput,
     FunctionCallOutput,
     InputAudio,
     InputFile,
@@ -62,7 +63,7 @@ def _parts(item: InputItem) -> list[Part]:
     value = item.value
     if isinstance(value, Message):
         return value.content if isinstance(value.content, list) else []
-    if isinstance(value, FunctionCallOutput):
+    if isinstance(value, FunctionCallOutput | CustomToolCallOutput):
         return value.output if isinstance(value.output, list) else []
     return []
 

@@ -1,7 +1,5 @@
 """Chunks to deltas. Framing is done elsewhere: the same reader serves a stream and a whole body."""
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import Raw, Struct, structs
 
@@ -32,6 +30,7 @@ from antiphon.providers.chat.chunks import (
     GroqExtras,
     ReasoningDetail,
     UsageCounts,
+    called,
 )
 from antiphon.providers.chat.errors import UpstreamError, read_error
 from antiphon.providers.chat.extras import citations, logprob_entries
@@ -54,14 +53,12 @@ class Expected(Struct, frozen=True):
     """What the request says about its answer.
 
     Attributes:
-        known: names of the functions on the wire.
-        names: name on the wire -> the client's name, where they differ.
+        known: names of the tools on the wire.
         logprobs: log probabilities were asked for.
         think_tags: thoughts come inside the text.
     """
 
     known: frozenset[str] = frozenset()
-    names: Mapping[str, str] = msgspec.field(default_factory=dict)
     logprobs: bool = False
     think_tags: bool = False
 
@@ -83,7 +80,7 @@ class ChunkReader:
     def __init__(self, expected: Expected, target: Target) -> None:
         self._expected = expected
         self._target = target
-        self._calls = CallTracker(expected.known, expected.names)
+        self._calls = CallTracker(expected.known)
         self._think = ThinkSplitter() if expected.think_tags else None
         self._halves: Halves | None = None
         self._logprobs: list[Raw] = []  # of tokens that made no text yet
@@ -270,7 +267,7 @@ class ChunkReader:
     def _call_all(self, delta: ChoiceDelta, out: list[Delta]) -> None:
         for call in delta.tool_calls or ():
             if not self.broken:
-                self._call(call.index, str(call.id or ""), function=call.function, out=out)
+                self._call(call.index, str(call.id or ""), function=called(call), out=out)
         if delta.function_call is not None and not self.broken:
             self._call(_LEGACY_CALL, "", function=delta.function_call, out=out)
 

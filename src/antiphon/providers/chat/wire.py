@@ -8,7 +8,9 @@ __all__ = [
     "AudioContent",
     "AudioPart",
     "Call",
+    "CalledCustom",
     "CalledFunction",
+    "Custom",
     "FileContent",
     "FilePart",
     "Function",
@@ -84,12 +86,20 @@ class CalledFunction(Struct, frozen=True):
     arguments: str
 
 
+class CalledCustom(Struct, frozen=True):
+    """Name and input of a replayed call of a custom tool."""
+
+    name: str
+    input: str
+
+
 class Call(Struct, frozen=True):
-    """A replayed call. `extra_content` is Google's."""
+    """A replayed call: of a function, or with `type` custom of a custom tool. `extra_content` is Google's."""
 
     id: str
-    function: CalledFunction
-    type: Literal["function"] = "function"
+    function: CalledFunction | UnsetType = UNSET
+    type: Literal["function", "custom"] = "function"
+    custom: CalledCustom | UnsetType = UNSET
     extra_content: Raw | UnsetType = UNSET
 
 
@@ -115,8 +125,17 @@ class Function(Struct, frozen=True):
     strict: bool | UnsetType = UNSET
 
 
-class Tool(Struct, frozen=True):
-    """The nested form of Chat."""
+class Custom(Struct, frozen=True):
+    """A custom tool on offer. `format` is nested deeper here than in Responses."""
 
-    function: Function
-    type: Literal["function"] = "function"
+    name: str
+    description: str | UnsetType = UNSET
+    format: Raw | UnsetType = UNSET
+
+
+class Tool(Struct, frozen=True):
+    """The nested form of Chat. One of the two is there, as `type` says."""
+
+    function: Function | UnsetType = UNSET
+    type: Literal["function", "custom"] = "function"
+    custom: Custom | UnsetType = UNSET
