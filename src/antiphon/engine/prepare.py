@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, structs
 
+from antiphon.dialects.responses.tools import join_tools, tools_in
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.history import History, load_history
 from antiphon.engine.media import UrlFault, with_place
@@ -16,10 +17,13 @@ from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import Request
 from antiphon.providers.base import Codec
 
-__all__ = ["Parts", "Plan", "RunLimits", "prepare"]
+__all__ = ["Parts", "Plan", "RunLimits", "prepare", "without_body"]
 
 
 _RENEW_STEP_S = 86400
+
+#: A request's body of so many bytes is not worth a copy of the request without it.
+_SMALL_BODY = 4096
 
 
 class RunLimits(Struct, frozen=True):
@@ -86,7 +90,12 @@ async def prepare(
     record.notices += [*request.notices, *encoded.notices]
     await _renew(history, tenant, parts=parts)
     record.timing.encoded = clock_ms()
-    return Plan(Call(full, target, codec, upstream_request(encoded, target)), history)
+    return Plan(Call(without_body(full), target, codec, upstream_request(encoded, target)), history)
+
+
+def without_body(request: Request) -> Request:
+    """The request without the client's own bytes where they are many: a stream may stay open for long."""
+    return structs.replace(request, body=b"") if len(request.body) > _SMALL_BODY else request
 
 
 async def _renew(history: History, tenant: Tenant, *, parts: Parts) -> None:
@@ -110,6 +119,8 @@ async def _fetched(media: Media, urls: Sequence[str], *, request: Request) -> Ma
 def _for_upstream(request: Request, tenant: Tenant, *, history: History) -> Request:
     """The whole conversation, with the client's identifiers hashed: an upstream account is shared by tenants."""
     full = structs.replace(request, input=history.items)
+    if history.ancestors and (brought := tools_in(history.items)):
+        full = structs.replace(full, tools=join_tools(request.tools, brought))
     if request.prompt_cache_key or request.safety_identifier or request.user:
         full = structs.replace(
             full,

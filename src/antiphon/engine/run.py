@@ -20,7 +20,7 @@ from antiphon.engine.history import History
 from antiphon.engine.ledger import Ended, run_row, turn_row
 from antiphon.engine.meter import Meter
 from antiphon.engine.ports import Sink
-from antiphon.engine.prepare import Parts, Plan, prepare
+from antiphon.engine.prepare import Parts, Plan, prepare, without_body
 from antiphon.engine.record import Arrival, Attempt, Record, Timing, first_line
 from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
@@ -70,7 +70,7 @@ class Run:
         self._meter = Meter()
         self._stopped: deltas.Stopped | None = None
         self._service_tier: str | None = None
-        self._allowed = AllowedCalls(allowed) if (allowed := request.tool_choice.allowed) is not None else None
+        self._allowed = AllowedCalls.of(request)
         self._plan: Plan | None = None
         self._output_seen = False
         self._abort: Fault | None = None
@@ -164,6 +164,7 @@ class Run:
             self._request, self.tenant, parts=self._parts, record=self.record, clock_ms=self._elapsed_ms
         )
         self._plan = plan
+        self._request = without_body(self._request)
         self._sink.prepare(self.record.notices, plan.call.target)
         return plan.call
 
