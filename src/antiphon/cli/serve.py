@@ -72,7 +72,7 @@ def serve(settings: Settings, *, host: str | None, port: int | None) -> int:
             gateway.run()
         except asyncio.CancelledError:
             return 0
-    return 0 if gateway.started else 1
+    return 1 if gateway.failed else 0
 
 
 def _listening(settings: Settings, *, host: str | None, port: int | None) -> Settings:

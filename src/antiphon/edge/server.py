@@ -235,6 +235,16 @@ class GatewayServer(uvicorn.Server):
             host = self.config.host
             self._tell_started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended, or never began to serve, because of an error of ours."""
+        return not self.started or (isinstance(self.lifespan, LifespanOn) and self.lifespan.error_occurred)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop as well when what stands behind the application broke: who restarts us is better than 503 for ever."""
+        stop = await super().on_tick(counter)
+        return stop or (self.started and self.failed)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain while uvicorn waits for its connections."""
         async with asyncio.TaskGroup() as group:
