@@ -1,0 +1,184 @@
+"""A client's own Messages body, sent on with as few changes as there can be.
+
+Where the client speaks the upstream's dialect, nothing of what it said is written anew: the model's name, the stream
+and the operator's overlay are put in, what was sealed on the way out is replaced by what the provider had given, and
+what may not leave this gateway (other people's files, URLs to be fetched here) is dealt with. All else stays as it was.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Raw
+
+from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.items import InputItem, Reasoning
+from antiphon.protocol.request import Notice, Request
+from antiphon.protocol.target import Target
+from antiphon.providers.anthropic.encode import Written
+from antiphon.providers.anthropic.parts import FILES_BETA, base64_source
+from antiphon.providers.anthropic.state import read_state
+from antiphon.providers.base import InlineMedia
+
+__all__ = ["edit_body"]
+
+_Fields = dict[str, Raw]
+
+_fields = msgspec.json.Decoder(_Fields)
+_list = msgspec.json.Decoder(list[Raw])
+_text = msgspec.json.Decoder(str)
+_texts = msgspec.json.Decoder(list[str])
+_encode = msgspec.json.Encoder().encode
+
+#: Fields of the body that are only read with a beta, which clients name in a header that does not come this far.
+_BETAS = {
+    "context_management": "context-management-2025-06-27",
+    "mcp_servers": "mcp-client-2025-11-20",
+}
+#: The client's betas, where the front door hands them on.
+_CLIENT_BETAS = "betas"
+
+
+def edit_body(request: Request, target: Target, *, media: InlineMedia) -> Written:
+    """The client's body, edited.
+
+    Raises:
+        RequestFault: 400 for objects at the provider's account, for URLs that cannot be used, and for what has not the
+            shape of a Messages request.
+    """
+    try:
+        return _edited(request, target, media=media)
+    except msgspec.DecodeError as error:
+        raise RequestFault(f"The request is not one of the Messages API: {error}", code="invalid_value") from error
+
+
+def _edited(request: Request, target: Target, *, media: InlineMedia) -> Written:
+    fields = _fields.decode(request.body)
+    editor = _Editor(request, target, media=media)
+    betas = _texts.decode(fields.pop(_CLIENT_BETAS)) if _CLIENT_BETAS in fields else []
+    betas += [beta for field, beta in _BETAS.items() if field in fields]
+    if "container" in fields and target.upstream_ids != "allow":
+        raise _account_object("container")
+    user = request.safety_identifier or request.user
+    if user and "metadata" in fields:
+        fields["metadata"] = Raw(_encode({**_fields.decode(fields["metadata"]), "user_id": user}))
+    if "messages" in fields:
+        fields["messages"] = editor.messages(fields["messages"])
+    if editor.files:
+        betas.append(FILES_BETA)
+    return Written(dict(fields), tuple(dict.fromkeys(betas)), tuple(editor.notices))
+
+
+class _Editor:
+    """Goes through the messages. Blocks that need no change are not written anew."""
+
+    __slots__ = ("_media", "_seals", "_target", "files", "notices")
+
+    def __init__(self, request: Request, target: Target, *, media: InlineMedia) -> None:
+        self._target = target
+        self._media = media
+        self._seals = _sealed(request.input)
+        self.files = False
+        self.notices: list[Notice] = []
+
+    def messages(self, raw: Raw) -> Raw:
+        found: list[Raw] = []
+        changed = False
+        for index, message in enumerate(_list.decode(raw)):
+            edited = self._message(message, f"messages[{index}]")
+            changed = changed or edited is not message
+            if edited is not None:
+                found.append(edited)
+        return Raw(_encode(found)) if changed else raw
+
+    def _message(self, raw: Raw, path: str) -> Raw | None:
+        """The message, itself where nothing changes; `None` when nothing is left of it."""
+        fields = _fields.decode(raw)
+        content = self._content(fields, path)
+        if content is None:
+            return raw
+        if not content:
+            return None
+        return Raw(_encode({**fields, "content": content}))
+
+    def _content(self, fields: _Fields, path: str) -> list[Raw] | None:
+        """The blocks, `None` where they stay as they are."""
+        raw = fields.get("content")
+        if raw is None or bytes(raw)[:1] != b"[":
+            return None
+        blocks: list[Raw] = []
+        changed = False
+        for index, block in enumerate(_list.decode(raw)):
+            edited = self._block(block, f"{path}.content[{index}]")
+            changed = changed or edited is not None
+            blocks += [block] if edited is None else edited
+        return blocks if changed else None
+
+    def _block(self, raw: Raw, path: str) -> list[Raw] | None:
+        """What stands in for the block, `None` for the block itself."""
+        fields = _fields.decode(raw)
+        match _word(fields.get("type")):
+            case "thinking":
+                return self._thought(_word(fields.get("signature")), path)
+            case "redacted_thinking":
+                return self._thought(_word(fields.get("data")), path)
+            case "image" | "document":
+                source = self._source(fields, path)
+                return None if source is None else [Raw(_encode({**fields, "source": source}))]
+            case "tool_result":
+                content = self._content(fields, path)
+                return None if content is None else [Raw(_encode({**fields, "content": content}))]
+        return None
+
+    def _thought(self, seal: str, path: str) -> list[Raw]:
+        item = self._seals.get(seal)
+        if item is None or item.state is None:
+            return []  # made elsewhere, or by nobody: it would be refused
+        blocks = read_state(item.state.payload)
+        if blocks is None:
+            self.notices.append(Notice(path, "dropped", "unreadable_state"))
+        return blocks or []
+
+    def _source(self, fields: _Fields, path: str) -> object:
+        """What stands in for the source of an image or a document, `None` for itself."""
+        raw = fields.get("source")
+        if raw is None or bytes(raw)[:1] != b"{":
+            return None
+        source = _fields.decode(raw)
+        kind = _word(source.get("type"))
+        if kind == "file":
+            if self._target.upstream_ids != "allow":
+                raise _account_object(f"{path}.source.file_id")
+            self.files = True
+        if kind != "url" or self._target.fetches_urls:
+            return None
+        url = _word(source.get("url"))
+        fetched = self._media.get(url)
+        if fetched is None:
+            raise RequestFault(
+                f"The URL at '{path}.source.url' cannot be used with this model. Send the content as base64.",
+                code="unsupported_parameter",
+                param=f"{path}.source.url",
+            )
+        return base64_source(fetched, path=f"{path}.source.url")
+
+
+def _sealed(items: Iterable[InputItem]) -> Mapping[str, InputItem]:
+    """Thoughts by the seal under which the client has them."""
+    return {
+        item.value.encrypted_content: item
+        for item in items
+        if isinstance(item.value, Reasoning) and item.value.encrypted_content
+    }
+
+
+def _word(raw: Raw | None) -> str:
+    """A JSON string's text; empty for anything else."""
+    return _text.decode(raw) if raw is not None and bytes(raw)[:1] == b'"' else ""
+
+
+def _account_object(path: str) -> RequestFault:
+    return RequestFault(
+        f"'{path}' names an object held at the provider's account, which is shared. Send the content inline.",
+        code="unsupported_parameter",
+        param=path,
+    )
