@@ -6,8 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.dialects.responses import encode_event, encode_response
-from antiphon.dialects.responses.encode import DONE, HEARTBEAT
+from antiphon.dialects.responses import ResponsesStream, encode_event, encode_response
 from antiphon.protocol import events
 from antiphon.protocol.assembler import Outcome
 from antiphon.protocol.deltas import CallArguments, CallOpened, Reasoning, Text
@@ -35,7 +34,8 @@ def test_any_text_stays_inside_its_event(text: str) -> None:
         [Reasoning(0, text), Text(1, text), CallOpened(2, text, "f"), CallArguments(2, text or "{}")]
     )
     closing, terminal = assembler.finish(Outcome("completed", Usage(1, 1, 2), completed_at=1))
-    encoded = HEARTBEAT + wire([*stream, *closing, terminal]) + HEARTBEAT + DONE
+    told = ResponsesStream()
+    encoded = told.heartbeat + wire(stream) + told.heartbeat + told.end([*closing, terminal])
     checked = check_stream(encoded)
     assert checked.done
     assert checked.text == text

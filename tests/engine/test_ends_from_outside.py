@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from antiphon.dialects.responses import ResponsesStream
 from antiphon.edge.asgi import Exchange, Message
 from antiphon.edge.sse_out import StreamSettings, StreamSink
 from antiphon.protocol import deltas
@@ -30,7 +31,7 @@ def test_a_write_that_was_cancelled_is_sent_before_the_end() -> None:
             raise AssertionError("nobody reads here")
 
         scope = {"headers": [], "type": "http"}
-        sink = StreamSink(Exchange(scope, receive, send=send, began=0.0), StreamSettings())
+        sink = StreamSink(Exchange(scope, receive, send=send, began=0.0), StreamSettings(), encoder=ResponsesStream())
         assembler = Assembler(begun(), owner=ResponseId(bytes(16)), new_call_id=lambda: "call_1")
         sink.hold(assembler.open())
         await sink.write(assembler.feed([deltas.Text("t", "one")]))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from antiphon.config.load import load
-from antiphon.dialects.responses import parse_create
+from antiphon.dialects.responses import ResponsesAnswer, parse_create
 from antiphon.edge.sse_out import JsonSink
 from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
@@ -75,7 +75,10 @@ async def _ask(upstream: ScriptedUpstream, media: MediaInliner, *, data_dir: Pat
             )
             request = parse_create(create_body(model="test/m", input=content))
             run = engine.start(
-                request, tenant=Tenant("default"), arrival=Arrival(Caller("req_1"), 0.0), sink=JsonSink()
+                request,
+                tenant=Tenant("default"),
+                arrival=Arrival(Caller("req_1"), 0.0),
+                sink=JsonSink(ResponsesAnswer()),
             )
             return await engine.execute(run)
     finally:

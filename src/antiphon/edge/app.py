@@ -22,11 +22,13 @@ from antiphon.edge.telemetry import Telemetry
 from antiphon.engine.engine import Engine
 from antiphon.engine.ports import Clock
 from antiphon.protocol.faults import Fault, RequestFault, ServerFault
+from antiphon.protocol.request import Dialect
 from antiphon.routing.router import ModelRouter
 
 __all__ = ["Edge", "EdgeRoute", "Handler", "Services"]
 
 _log = logging.getLogger(__name__)
+_UNVERSIONED = ("/responses", "/models", "/chat/completions", "/messages")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -49,12 +51,13 @@ Handler = Callable[[Services, Exchange], Awaitable[None]]
 
 
 class EdgeRoute(Struct, frozen=True):
-    """One line of the public surface. Without `public=True` a key is required."""
+    """One line of the public surface. Without `public=True` a key is required. Errors have the shape of `dialect`."""
 
     method: str
     path: str
     handler: Handler
     public: bool = False
+    dialect: Dialect = "responses"
 
 
 class Edge:
@@ -76,6 +79,7 @@ class Edge:
         try:
             route = self._find(exchange)
             exchange.route = route.path
+            _speak(exchange, route.dialect)
             if not route.public:
                 exchange.principal = await self._authenticate(exchange)
                 exchange.authenticated = services.clock.monotonic()
@@ -102,7 +106,7 @@ class Edge:
     def _find(self, exchange: Exchange) -> EdgeRoute:
         scope = exchange.scope
         path = scope["path"]
-        if path.startswith(("/responses", "/models")):
+        if path.startswith(_UNVERSIONED):
             path = "/v1" + path  # some clients leave the version out of their base URL
         route = self._exact.get((scope["method"], path))
         return route or self._find_pattern(exchange, path)
@@ -116,6 +120,7 @@ class Edge:
                 exchange.path_params = found["path_params"]
                 return route
             if match is Match.PARTIAL:
+                _speak(exchange, route.dialect)
                 allowed.append(route.method)
         if allowed:
             exchange.more_headers.append((b"allow", ", ".join(allowed).encode()))
@@ -145,6 +150,13 @@ class Edge:
         exchange.error = fault.code or fault.type
         if not exchange.status:
             await send_fault(exchange, fault)
+
+
+def _speak(exchange: Exchange, dialect: Dialect) -> None:
+    """From here on answer in that dialect, be it with an error."""
+    if dialect == "messages" and exchange.dialect != dialect:
+        exchange.more_headers.append((b"request-id", exchange.request_id.encode("latin-1")))
+    exchange.dialect = dialect
 
 
 async def _no_endpoint() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from antiphon.access.principal import Principal
 from antiphon.engine.run import Run
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.request import Dialect
 
 __all__ = ["Exchange", "Headers", "Message", "Receive", "Scope", "Send", "send_bytes"]
 
@@ -25,6 +26,7 @@ class Exchange:
         began, authenticated: monotonic seconds of these moments.
         principal: who asks; `None` on public routes.
         path_params: from the route's pattern.
+        dialect: in whose words to answer; the route says so.
         status: of the answer, 0 until it was sent.
         run: the run that a handler started.
         error: code of the fault that was answered.
@@ -37,6 +39,7 @@ class Exchange:
         "authenticated",
         "began",
         "client_gone",
+        "dialect",
         "error",
         "headers",
         "more_headers",
@@ -61,6 +64,7 @@ class Exchange:
         self.path_params: Mapping[str, str] = {}
         self.principal: Principal | None = None
         self.route = ""
+        self.dialect: Dialect = "responses"
         self.status = 0
         self.more_headers: Headers = []
         self.authenticated = began

@@ -4,63 +4,42 @@ from typing import Literal
 
 import msgspec
 
-from antiphon.dialects.responses import encode_response, parse_create
+from antiphon.dialects.responses import ResponsesAnswer, ResponsesStream, parse_create
 from antiphon.dialects.responses.params import INCLUDES
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
-from antiphon.edge.sse_out import JsonSink, StreamSink
+from antiphon.edge.door import serve
+from antiphon.edge.sse_out import StreamSink
 from antiphon.edge.watch import Watch
-from antiphon.engine.record import Arrival, Caller
-from antiphon.engine.run import Run
 from antiphon.engine.stored import ItemPage
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.ids import ResponseId, parse_response_id
 from antiphon.protocol.replay import replay
+from antiphon.protocol.request import Request
 from antiphon.protocol.response import decode_response
 
 __all__ = ["create", "delete", "input_items", "retrieve", "run_record"]
 
 
+class _ResponsesDoor:
+    """Implements `edge.door.Door`."""
+
+    def parse(self, body: bytes) -> Request:
+        return parse_create(body)
+
+    def stream(self) -> ResponsesStream:
+        return ResponsesStream()
+
+    def answer(self) -> ResponsesAnswer:
+        return ResponsesAnswer()
+
+
+_DOOR = _ResponsesDoor()
+
+
 async def create(services: Services, exchange: Exchange) -> None:
     """`POST /v1/responses`."""
-    principal = exchange.known
-    body = await services.bodies.read_json(exchange)
-    request = parse_create(body)
-    del body  # what is needed of it lives in the request
-    principal.allow_model(request.model)
-    sink = StreamSink(exchange, services.streams) if request.stream else JsonSink()
-    run = services.engine.start(request, tenant=principal.tenant, arrival=_arrival(exchange), sink=sink)
-    exchange.run = run
-    if isinstance(sink, StreamSink):
-        await _stream(services, exchange, run=run, sink=sink)
-    else:
-        await _answer(services, exchange, run=run, sink=sink)
-
-
-async def _stream(services: Services, exchange: Exchange, *, run: Run, sink: StreamSink) -> None:
-    async with Watch(exchange, sink):
-        await services.engine.execute(run)
-
-
-async def _answer(services: Services, exchange: Exchange, *, run: Run, sink: JsonSink) -> None:
-    async with Watch(exchange):
-        response = await services.engine.execute(run)
-    if not exchange.client_gone:
-        await send_bytes(exchange, 200, body=encode_response(response), headers=sink.headers)
-
-
-def _arrival(exchange: Exchange) -> Arrival:
-    client = exchange.scope.get("client")
-    principal = exchange.known
-    caller = Caller(
-        request_id=exchange.request_id,
-        key_id=principal.key_id,
-        key_name=principal.key_name,
-        user_agent=exchange.header(b"user-agent")[:256] or None,
-        client_address=client[0] if client else None,
-        trace_id=exchange.header(b"traceparent")[:64] or None,
-    )
-    return Arrival(caller, exchange.began, int((exchange.authenticated - exchange.began) * 1000))
+    await serve(services, exchange, door=_DOOR)
 
 
 async def retrieve(services: Services, exchange: Exchange) -> None:
@@ -82,7 +61,7 @@ async def retrieve(services: Services, exchange: Exchange) -> None:
             param="stream",
         )
     wanted = [event for event in replay(response) if event.sequence_number > after]
-    sink = StreamSink(exchange, services.streams)
+    sink = StreamSink(exchange, services.streams, encoder=ResponsesStream())
     async with Watch(exchange, sink):
         for event in wanted[:-1]:
             await sink.write([event])

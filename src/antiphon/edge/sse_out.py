@@ -6,14 +6,15 @@ the client reads. What is held per client is the transport's buffer and one writ
 
 import asyncio
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
 
-from antiphon.dialects.responses.encode import DONE, HEARTBEAT, encode_event
+from antiphon.dialects.base import AnswerEncoder, StreamEncoder
 from antiphon.edge.asgi import Exchange, Headers
+from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.events import Event
 from antiphon.protocol.request import Notice
 from antiphon.protocol.target import Target
@@ -67,8 +68,9 @@ class JsonSink:
 
     status_sent = False
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: AnswerEncoder) -> None:
         self.headers: Headers = []
+        self.see: Callable[[OutcomeDelta], None] = encoder.see
 
     def prepare(self, notices: Sequence[Notice], target: Target) -> None:
         """Remember the headers."""
@@ -87,7 +89,10 @@ class JsonSink:
 class StreamSink:
     """Server-sent events. `Watch` keeps its time: heartbeats, an early status, a client that takes nothing."""
 
-    def __init__(self, exchange: Exchange, settings: StreamSettings) -> None:
+    def __init__(self, exchange: Exchange, settings: StreamSettings, *, encoder: StreamEncoder) -> None:
+        self._encoder = encoder
+        self._encode = encoder.encode
+        self.see: Callable[[OutcomeDelta], None] = encoder.see
         self._exchange = exchange
         self._settings = settings
         self._headers: Headers = []
@@ -106,18 +111,19 @@ class StreamSink:
 
     def hold(self, events: Sequence[Event]) -> None:
         """Keep events until the status is sent."""
-        self._held += b"".join(map(encode_event, events))
+        self._held += self._encode(events)
 
     async def write(self, events: Sequence[Event]) -> None:
         """Send events in one write; waits while the client reads slowly."""
-        data = encode_event(events[0]) if len(events) == 1 else b"".join(map(encode_event, events))
+        data = self._encode(events)
         if self._beating is not None:
             await self._after_the_beat(data)
-        await self._send(data)
+        if data:
+            await self._send(data)
 
     async def end(self, events: Sequence[Event]) -> None:
         """Send the last events and the end marker in one write."""
-        data = b"".join(map(encode_event, events)) + DONE
+        data = self._encoder.end(events)
         if self._beating is not None:
             await self._after_the_beat(data)
         await self._send(data, more=False)
@@ -136,7 +142,7 @@ class StreamSink:
             return
         self._beating = asyncio.Event()  # a write that comes meanwhile waits: events are never mixed
         try:
-            await self._send(HEARTBEAT if self.status_sent else b"")
+            await self._send(self._encoder.heartbeat if self.status_sent else b"")
         finally:
             self._beating.set()
             self._beating = None

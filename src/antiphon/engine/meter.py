@@ -37,7 +37,7 @@ class Meter(Struct):
 
     def see(self, usage: UsageSeen) -> None:
         """Take a report of the upstream's."""
-        for name in UsageSeen.__struct_fields__:
+        for name in self.__struct_fields__:
             value = getattr(usage, name)
             if value is not None:
                 setattr(self, name, value)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.events import Event
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.protocol.ids import ResponseId
@@ -129,6 +130,9 @@ class Sink(Protocol):
 
     def prepare(self, notices: Sequence[Notice], target: Target) -> None:
         """What the answer's headers should tell. Before the first `write`."""
+
+    def see(self, delta: OutcomeDelta) -> None:
+        """What the upstream said about its answer: a few times in a run, before the events of the same read."""
 
     def hold(self, events: Sequence[Event]) -> None:
         """Keep events until the status is sent."""

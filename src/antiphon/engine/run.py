@@ -211,11 +211,14 @@ class Run:
         match delta:
             case deltas.UsageSeen():
                 self._meter.see(delta)
+                self._sink.see(delta)
             case deltas.Stopped():
                 if self._stopped is None:
+                    self._sink.see(delta)
                     self._stopped = delta
                     self.record.attempts[-1].stop = delta.native
             case deltas.Opened():
+                self._sink.see(delta)
                 trace = self.record.attempts[-1]
                 trace.upstream_id = delta.upstream_id or trace.upstream_id
                 trace.upstream_model = delta.model or trace.upstream_model

@@ -1,0 +1,84 @@
+"""What all front doors do alike: read, parse, run, and answer in the dialect that was spoken to them."""
+
+from typing import Protocol
+
+from antiphon.dialects.base import AnswerEncoder, StreamEncoder
+from antiphon.edge.app import Services
+from antiphon.edge.asgi import Exchange, send_bytes
+from antiphon.edge.sse_out import JsonSink, StreamSink
+from antiphon.edge.watch import Watch
+from antiphon.engine.record import Arrival, Caller
+from antiphon.protocol.request import Request
+
+__all__ = ["Door", "answer_whole", "answer_with_stream", "arrival", "read_request", "serve"]
+
+
+class Door(Protocol):
+    """One dialect's way in and out. Holds nothing; makes an encoder for each answer."""
+
+    def parse(self, body: bytes) -> Request:
+        """The request in a body. Raises `RequestFault`."""
+
+    def stream(self) -> StreamEncoder:
+        """For an answer in events."""
+
+    def answer(self) -> AnswerEncoder:
+        """For an answer in one piece."""
+
+
+async def serve(services: Services, exchange: Exchange, *, door: Door) -> None:
+    """Make one response. Cancels the run when the client leaves.
+
+    Raises:
+        Fault: what went wrong before the client had a status.
+    """
+    request = await read_request(services, exchange, door=door)
+    if request.stream:
+        await answer_with_stream(services, exchange, request=request, encoder=door.stream())
+    else:
+        await answer_whole(services, exchange, request=request, encoder=door.answer())
+
+
+async def read_request(services: Services, exchange: Exchange, *, door: Door) -> Request:
+    """What is asked, for a model that this key may use."""
+    request = door.parse(await services.bodies.read_json(exchange))
+    exchange.known.allow_model(request.model)
+    return request
+
+
+async def answer_with_stream(
+    services: Services, exchange: Exchange, *, request: Request, encoder: StreamEncoder
+) -> None:
+    """Run, and send what comes as it comes."""
+    sink = StreamSink(exchange, services.streams, encoder=encoder)
+    run = services.engine.start(request, tenant=exchange.known.tenant, arrival=arrival(exchange), sink=sink)
+    exchange.run = run
+    async with Watch(exchange, sink):
+        await services.engine.execute(run)
+
+
+async def answer_whole(services: Services, exchange: Exchange, *, request: Request, encoder: AnswerEncoder) -> None:
+    """Run, and send the answer in one piece."""
+    sink = JsonSink(encoder)
+    run = services.engine.start(request, tenant=exchange.known.tenant, arrival=arrival(exchange), sink=sink)
+    exchange.run = run
+    async with Watch(exchange):
+        response = await services.engine.execute(run)
+    if not exchange.client_gone:
+        await send_bytes(exchange, 200, body=encoder.encode(response), headers=sink.headers)
+
+
+def arrival(exchange: Exchange) -> Arrival:
+    """Who came when, through which door."""
+    client = exchange.scope.get("client")
+    principal = exchange.known
+    caller = Caller(
+        request_id=exchange.request_id,
+        key_id=principal.key_id,
+        key_name=principal.key_name,
+        front_door=exchange.dialect,
+        user_agent=exchange.header(b"user-agent")[:256] or None,
+        client_address=client[0] if client else None,
+        trace_id=exchange.header(b"traceparent")[:64] or None,
+    )
+    return Arrival(caller, exchange.began, int((exchange.authenticated - exchange.began) * 1000))
