@@ -9,8 +9,9 @@ from msgspec import Raw
 from antiphon.dialects.responses import parse_create
 from antiphon.dialects.responses.params import INCLUDES, CreateParams
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.items import InputText, Message
+from antiphon.protocol.items import InputText, Message, OtherItem
 from antiphon.protocol.request import ReasoningConfig, TextConfig, TextFormat
+from antiphon.providers.hosted import drop_fields
 from tests.helpers.requests import RESPONSE_ID, create_body, make_request
 
 RESPONSE_TEXT = "resp_" + RESPONSE_ID.hex()
@@ -142,10 +143,10 @@ def test_previous_response_may_come_without_input() -> None:
     assert parse_create(msgspec.json.encode({"model": "m", "previous_response_id": RESPONSE_TEXT})).input == ()
 
 
-def test_traces_of_hosted_tools_are_left_out_by_name() -> None:
+def test_items_of_other_types_are_kept() -> None:
     request = make_request(input=[{"type": "web_search_call", "id": "ws_1"}, {"role": "user", "content": "a"}])
-    assert [item.path for item in request.input] == ["input[1]"]
-    assert [(notice.where, notice.kind) for notice in request.notices] == [("input[0]", "dropped")]
+    assert [item.path for item in request.input] == ["input[0]", "input[1]"]
+    assert request.input[0].value == OtherItem("web_search_call", "ws_1")
 
 
 #: Fields that change nothing in the answer: named in a notice.
@@ -168,8 +169,16 @@ IGNORED: list[tuple[str, object, str]] = [
 
 @pytest.mark.parametrize(("name", "value", "where"), IGNORED, ids=[row[0] for row in IGNORED])
 def test_field_is_ignored_by_name(name: str, value: object, where: str) -> None:
-    (notice,) = make_request(**{name: value}).notices
-    assert (notice.where, notice.kind) == (where, "dropped")
+    request = make_request(**{name: value})
+    notices = [*request.notices, *drop_fields(request)]
+    assert [(notice.where, notice.kind) for notice in notices] == [(where, "dropped")]
+
+
+def test_fields_that_only_one_vendor_knows_are_left_to_its_codec() -> None:
+    request = make_request(client_metadata={"a": 1}, zzz=None, access_programs=None)
+    assert request.vendor_only == ("zzz", "client_metadata")
+    assert request.notices == ()
+    assert request.body == create_body(client_metadata={"a": 1}, zzz=None, access_programs=None)
 
 
 def test_unknown_field_changes_nothing_else() -> None:

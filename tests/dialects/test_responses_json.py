@@ -150,9 +150,8 @@ def test_message_never_repeats_a_long_value() -> None:
     long = b"x" * 100_000
     for body in (
         b'{"model":"m","input":"a","truncation":"%b"}',
-        b'{"model":"m","input":[{"type":"%b"}]}',
         b'{"model":"m","input":[{"role":"%b"}]}',
-        b'{"model":"m","input":"a","tools":[{"type":"%b"}]}',
+        b'{"model":"m","input":"a","tools":[{"type":"custom","name":"c","format":{"type":"%b"}}]}',
         b'{"model":"m","input":"a","tool_choice":"%b"}',
         b'{"model":"m","input":"a","tool_choice":{"type":"%b"}}',
         b'{"model":"m","input":"a","tool_choice":{"type":"function","name":"%b"}}',
@@ -163,7 +162,7 @@ def test_message_never_repeats_a_long_value() -> None:
         assert len(refused(body % long).message) < 600
 
 
-def test_request_does_not_keep_its_body_alive() -> None:
+def test_nothing_else_in_a_request_keeps_its_body_alive() -> None:
     body = msgspec.json.encode(
         {
             "model": "m",
@@ -174,12 +173,16 @@ def test_request_does_not_keep_its_body_alive() -> None:
                 {"role": "user", "content": [{"type": "input_text", "text": "t"}]},
                 {"role": "assistant", "content": [{"type": "output_text", "text": "t", "annotations": [{"a": 1}]}]},
             ],
-            "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}],
-            "tool_choice": {"type": "function", "name": "f"},
+            "tools": [
+                {"type": "function", "name": "f", "parameters": {"type": "object"}},
+                {"type": "custom", "name": "c", "format": {"type": "text"}},
+                {"type": "mcp", "server_label": "s"},
+            ],
+            "tool_choice": {"type": "mcp", "server_label": "s"},
             "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}},
         }
     )
     before = sys.getrefcount(body)
-    request = parse_create(body)
+    request = msgspec.structs.replace(parse_create(body), body=b"")
     assert sys.getrefcount(body) == before
     assert request.tools

@@ -246,7 +246,8 @@ def test_parameter_is_treated_as_described(name: str) -> None:
         assert (caught.value.code, caught.value.param) == ("unsupported_parameter", name)
         assert not accepts("CreateResponse", {"model": "m", "input": "Hi", name: sample})
     else:
-        named = [notice.where for notice in parse_create(body).notices]
+        request = parse_create(body)
+        named = [*(notice.where for notice in request.notices), *request.vendor_only]
         assert named == ([name] if field["x-antiphon-treatment"] == "ignored" else [])
 
 
@@ -268,7 +269,9 @@ BODIES: list[tuple[bool, dict[str, object]]] = [
     (True, {"model": "m", "input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}]}),
     (False, {"model": "m", "input": [{"type": "function_call", "call_id": "c"}]}),
     (True, {"model": "m", "input": [{"type": "reasoning", "summary": []}]}),
-    (False, {"model": "m", "input": [{"type": "unheard_of"}]}),
+    (True, {"model": "m", "input": [{"type": "unheard_of"}]}),
+    (True, {"model": "m", "input": [{"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x"}]}),
+    (False, {"model": "m", "input": [{"type": "custom_tool_call", "call_id": "c"}]}),
     (False, {"model": "m", "input": 5}),
     (True, {"model": "m", "input": "Hi", "temperature": None, "max_output_tokens": None}),
     (False, {"model": "m", "input": "Hi", "temperature": 2.1}),
@@ -280,7 +283,11 @@ BODIES: list[tuple[bool, dict[str, object]]] = [
     (True, {"model": "m", "input": "Hi", "tools": [{"type": "function", "name": "f", "parameters": {}}]}),
     (True, {"model": "m", "input": "Hi", "tools": [{"type": "function", "function": {"name": "f"}}]}),
     (True, {"model": "m", "input": "Hi", "tools": [{"type": "web_search_preview"}]}),
-    (False, {"model": "m", "input": "Hi", "tools": [{"type": "code_interpreter"}]}),
+    (True, {"model": "m", "input": "Hi", "tools": [{"type": "code_interpreter"}]}),
+    (True, {"model": "m", "input": "Hi", "tools": [{"type": "custom", "name": "f"}]}),
+    (False, {"model": "m", "input": "Hi", "tools": [{"type": "custom"}]}),
+    (True, {"model": "m", "input": "Hi", "tools": [{"type": "namespace", "name": "n", "tools": []}]}),
+    (False, {"model": "m", "input": "Hi", "tools": [{"type": "namespace", "name": "n"}]}),
     (False, {"model": "m", "input": "Hi", "tools": [{"type": "function"}]}),
     (False, {"model": "m", "input": "Hi", "tool_choice": "sometimes"}),
     (False, {"model": "m", "input": "Hi", "tool_choice": 3}),

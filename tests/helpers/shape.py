@@ -128,13 +128,20 @@ ITEM = tagged(
     }
 )
 
-TOOL = tagged(
-    {
-        "function": record(
-            {"name": TEXT, "description": nullable(TEXT), "parameters": nullable(OBJECT), "strict": nullable(BOOLEAN)}
-        )
-    }
+_FUNCTION = record(
+    {"name": TEXT, "description": nullable(TEXT), "parameters": nullable(OBJECT), "strict": nullable(BOOLEAN)}
 )
+_CUSTOM = record({"name": TEXT, "description": nullable(TEXT)}, {"format": OBJECT})
+
+
+def tool(value: Any, path: str) -> None:
+    """A tool. The published schema knows functions only; OpenAI echoes what was sent."""
+    OBJECT(value, path)
+    kinds = {"function": _FUNCTION, "custom": _CUSTOM, "namespace": _NAMESPACE}
+    kinds.get(value.get("type"), record({"type": TEXT}))(value, path)
+
+
+_NAMESPACE = record({"name": TEXT, "description": TEXT, "tools": list_of(tool)})
 
 FORMAT = tagged(
     {
@@ -151,9 +158,8 @@ _MODE = one_of("none", "auto", "required")
 _NAMED = tagged(
     {
         "function": record({"name": TEXT}),
-        "allowed_tools": record(
-            {"mode": one_of("auto", "required"), "tools": list_of(tagged({"function": record({"name": TEXT})}))}
-        ),
+        "custom": record({"name": TEXT}),  # OpenAI's, as are allowed tools that are no functions
+        "allowed_tools": record({"mode": one_of("auto", "required"), "tools": list_of(record({"type": TEXT}))}),
     }
 )
 
@@ -194,7 +200,7 @@ RESPONSE = record(
         "instructions": nullable(TEXT),
         "output": list_of(ITEM),
         "error": nullable(record({"code": TEXT, "message": TEXT})),
-        "tools": list_of(TOOL),
+        "tools": list_of(tool),
         "tool_choice": tool_choice,
         "truncation": one_of("auto", "disabled"),
         "parallel_tool_calls": BOOLEAN,

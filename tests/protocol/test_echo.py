@@ -90,8 +90,17 @@ ECHOES: list[tuple[Json, Json]] = [
     ({"tools": [FLAT], "tool_choice": {"type": "function", "function": {"name": "f"}}}, {"tool_choice": {"type": "function", "name": "f"}}),
     (
         {"tools": [FLAT], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}},
-        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}},
+        {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}},
     ),
+    ({"tools": [FLAT, {"type": "web_search", "filters": None}]}, {"tools": [FLAT, {"type": "web_search", "filters": None}]}),
+    ({"tools": [NESTED, {"type": "custom", "name": "c", "x": 1}]}, {"tools": [FLAT, {"type": "custom", "name": "c", "description": None}]}),
+    ({"tools": [{**NESTED, "defer_loading": True}]}, {"tools": [{**FLAT, "defer_loading": True}]}),
+    (
+        {"tools": [{"type": "namespace", "name": "n", "tools": [NESTED, {"type": "custom", "name": "c", "format": {"type": "text"}}]}]},
+        {"tools": [{"type": "namespace", "name": "n", "description": "", "tools": [FLAT, {"type": "custom", "name": "c", "description": None, "format": {"type": "text"}}]}]},
+    ),
+    ({"tools": [FLAT], "input": [{"type": "additional_tools", "role": "developer", "tools": [{"type": "function", "name": "g"}]}]}, {"tools": [FLAT]}),
+    ({"tools": [{"type": "namespace", "name": "n", "tools": [FLAT]}], "tool_choice": {"type": "function", "name": "f"}}, {"tool_choice": {"type": "function", "name": "f", "namespace": "n"}}),
     (
         {"tools": [FLAT], "tool_choice": {"type": "allowed_tools", "mode": "none", "tools": [{"type": "function", "name": "f"}]}},
         {"tool_choice": "none"},

@@ -53,7 +53,17 @@ _RESPONSE = {
     "text": FieldNote("As sent, in canonical words.", schema=_TEXT),
     "tool_choice": FieldNote("As sent, or `auto`.", schema=_TOOL_CHOICE),
     "tools": FieldNote(
-        "The functions, in the flat form.", schema={"type": "array", "items": reference("FunctionTool")}
+        "As sent, functions in the flat form.",
+        schema={
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    reference("FunctionTool"),
+                    reference("CustomTool"),
+                    {"type": "object", "description": "Any other tool, as sent.", "required": ["type"]},
+                ]
+            },
+        },
     ),
     "top_logprobs": FieldNote("As sent, or 0."),
     "top_p": FieldNote("As sent, or 1."),
@@ -80,6 +90,10 @@ _PARTS = {
     "CustomCallItem.input": FieldNote("What the tool is given: plain text."),
     "CustomCallItem.namespace": FieldNote("The namespace that its tool stands in, if any."),
     "WebSearchItem.action": FieldNote("What was looked for.", schema={"type": "object"}),
+    "CustomTool.name": FieldNote("Its name."),
+    "CustomTool.description": FieldNote("What it does."),
+    "CustomTool.format": FieldNote("As sent.", schema={"type": "object"}),
+    "CustomTool.namespace": FieldNote("As sent."),
     "FunctionTool.namespace": FieldNote("As sent."),
     "FunctionTool.name": FieldNote("Its name."),
     "FunctionTool.description": FieldNote("What it does."),

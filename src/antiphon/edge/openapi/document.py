@@ -65,6 +65,13 @@ _SHAPES = (
     shapes.Health,
     shapes.Readiness,
 )
+_TOOL_SHAPES = (
+    shapes.FunctionToolParam,
+    shapes.NestedFunctionTool,
+    shapes.CustomToolParam,
+    shapes.NamespaceParam,
+    shapes.HostedToolParam,
+)
 
 
 def build_document() -> dict[str, object]:
@@ -174,12 +181,14 @@ def _schemas() -> dict[str, Schema]:
     )
     sent.of(CreateParams)
     known = [kind for kind in items.Item.__args__ if kind is not items.OtherItem]
-    sent.add("InputItem", *known, shapes.HostedToolItem)
-    for tool in (shapes.FunctionToolParam, shapes.NestedFunctionTool, shapes.WebSearchTool):
+    tags = sorted(str(kind.__struct_config__.tag) for kind in known)
+    sent.add("InputItem", *known, shapes.HostedToolItem, shapes.VendorItem)
+    sent.components["VendorItem"]["not"] = {"properties": {"type": {"enum": tags}}}
+    for tool in _TOOL_SHAPES:
         sent.of(tool)
     given = Schemas("answer", ANSWER_NOTES, names={**_event_names(), **_ANSWER_NAMES})
     given.add("ResponseStreamEvent", events.Event)
-    for kind in (request.FunctionTool, request.ReasoningConfig, record.Record, *_SHAPES):
+    for kind in (request.FunctionTool, request.CustomTool, request.ReasoningConfig, record.Record, *_SHAPES):
         given.of(kind)
     return {
         **sent.components,

@@ -16,15 +16,19 @@ TREATMENTS = {
 
 _ANY_OBJECT: Schema = {"type": ["object", "null"]}
 _JSON_SCHEMA: Schema = {"type": ["object", "null"], "additionalProperties": True}
-_NAMED_FUNCTION: Schema = {
+_NAMED_TOOL: Schema = {
     "type": "object",
-    "properties": {"type": {"type": "string", "const": "function"}, "name": {"type": "string"}},
+    "properties": {
+        "type": {"type": "string", "enum": ["function", "custom"]},
+        "name": {"type": "string"},
+        "namespace": {"type": ["string", "null"], "description": "Needed where the name alone is not clear."},
+    },
     "required": ["type", "name"],
 }
 _TOOL_CHOICE: Schema = {
     "anyOf": [
         {"type": "string", "enum": ["none", "auto", "required"]},
-        {**_NAMED_FUNCTION, "description": "This function must be called."},
+        {**_NAMED_TOOL, "description": "This tool must be called."},
         {
             "type": "object",
             "description": "The same in the form of Chat Completions.",
@@ -40,11 +44,11 @@ _TOOL_CHOICE: Schema = {
         },
         {
             "type": "object",
-            "description": "Only these functions may be called; a call of any other never reaches you.",
+            "description": "Only these tools may be called; a call of any other never reaches you.",
             "properties": {
                 "type": {"type": "string", "const": "allowed_tools"},
                 "mode": {"type": "string", "enum": ["auto", "required", "none"]},
-                "tools": {"type": "array", "items": _NAMED_FUNCTION},
+                "tools": {"type": "array", "items": {"type": "object", "required": ["type"]}},
             },
             "required": ["type"],
         },
@@ -53,7 +57,15 @@ _TOOL_CHOICE: Schema = {
 }
 _TOOLS: Schema = {
     "type": ["array", "null"],
-    "items": {"anyOf": [reference("FunctionToolParam"), reference("NestedFunctionTool"), reference("WebSearchTool")]},
+    "items": {
+        "anyOf": [
+            reference("FunctionToolParam"),
+            reference("NestedFunctionTool"),
+            reference("CustomToolParam"),
+            reference("NamespaceParam"),
+            reference("HostedToolParam"),
+        ]
+    },
 }
 _INPUT: Schema = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": reference("InputItem")}, {"type": "null"}],
@@ -100,13 +112,17 @@ _CREATE = {
     ),
     "metadata": _served("Up to 16 pairs of your own, kept with the response: keys up to 64 characters, values to 512."),
     "tools": _served(
-        "Functions, in the flat form or in that of Chat Completions. `web_search` tools are ignored and named; other "
-        "hosted tools are refused.",
+        "Functions, in the flat form or in that of Chat Completions, custom tools, and namespaces of both. Tools that "
+        "may be deferred are offered at once. Of hosted tools, `web_search` and `tool_search` are ignored and named "
+        "where the provider does not have them; others are refused there.",
         _TOOLS,
     ),
-    "tool_choice": _served("Whether functions may or must be called. Default `auto`.", _TOOL_CHOICE),
+    "tool_choice": _served("Whether tools may or must be called. Default `auto`.", _TOOL_CHOICE),
     "parallel_tool_calls": _tuning("Whether one answer may hold several calls. Default true."),
-    "max_tool_calls": _accepted("Limits calls of hosted tools. There are none yet, so it is only echoed."),
+    "max_tool_calls": _served(
+        "Limits the calls of hosted tools. Where there are only tools of your own, it limits those: further calls "
+        "never reach you."
+    ),
     "max_output_tokens": _served("Most tokens of output, reasoning included. Beyond it the response is `incomplete`."),
     "max_tokens": _served("Another name of `max_output_tokens`, which wins when both are sent."),
     "temperature": _tuning("Randomness, from 0 to 2."),

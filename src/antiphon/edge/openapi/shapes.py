@@ -9,19 +9,23 @@ from antiphon.routing.router import ModelInfo
 
 __all__ = [
     "CodexModel",
+    "CustomFormat",
+    "CustomToolParam",
     "DeletedResponse",
     "Error",
     "ErrorDetail",
     "FunctionToolParam",
     "Health",
     "HostedToolItem",
+    "HostedToolParam",
     "InputItemList",
     "ListedItem",
     "ModelList",
+    "NamespaceParam",
     "NestedFunction",
     "NestedFunctionTool",
     "Readiness",
-    "WebSearchTool",
+    "VendorItem",
 ]
 
 
@@ -51,6 +55,40 @@ class FunctionToolParam(Struct, frozen=True, tag="function", tag_field="type"):
     strict: bool | None = None
 
 
+class CustomToolParam(Struct, frozen=True, tag="custom", tag_field="type"):
+    """A tool that takes free text. For a provider without such tools, a function with one string stands for it."""
+
+    name: Annotated[str, Meta(min_length=1, description="Its name.")]
+    description: Annotated[str | None, Meta(description="What it does, for the model.")] = None
+    format: Annotated["CustomFormat | None", Meta(description="What its input must look like. Default: any text.")] = (
+        None
+    )
+
+
+class CustomFormat(Struct, frozen=True):
+    """A custom tool's input. A grammar is enforced by providers that have custom tools; others are told of it."""
+
+    type: Annotated[Literal["text", "grammar"], Meta(description="Any text, or a grammar.")]
+    syntax: Annotated[Literal["lark", "regex"], Meta(description="For `grammar`: how it is written.")] = "lark"
+    definition: Annotated[str | None, Meta(description="For `grammar`, which needs it.")] = None
+
+
+class NamespaceParam(Struct, frozen=True, tag="namespace", tag_field="type"):
+    """Tools that belong together. Calls of them have its name in `namespace`."""
+
+    name: Annotated[str, Meta(min_length=1, description="Its name.")]
+    tools: Annotated[list[FunctionToolParam | CustomToolParam], Meta(description="Its tools.")]
+    description: Annotated[str | None, Meta(description="What they are for.")] = None
+
+
+class HostedToolParam(Struct, frozen=True):
+    """A tool that a provider runs itself. Refused by name where the model's provider does not have it."""
+
+    type: Annotated[
+        str, Meta(pattern="^(?!(function|custom|namespace)$)", description="Such as `mcp` or `code_interpreter`.")
+    ]
+
+
 class NestedFunction(Struct, frozen=True):
     """The function inside."""
 
@@ -66,14 +104,11 @@ class NestedFunctionTool(Struct, frozen=True, tag="function", tag_field="type"):
     function: Annotated[NestedFunction, Meta(description="The function.")]
 
 
-class WebSearchTool(Struct, frozen=True):
-    """A hosted web search. Not built yet: ignored, and named in `x-antiphon-ignored`."""
-
-    type: Annotated[str, Meta(pattern="^web_search", description="`web_search`, or one of its dated or preview names.")]
-
-
 class HostedToolItem(Struct, frozen=True):
-    """Left over from a hosted tool that ran elsewhere: left out, and named in `x-antiphon-ignored`."""
+    """Left over from a hosted tool that ran elsewhere: left out, and named in `x-antiphon-ignored`.
+
+    A provider that speaks Responses itself is given it as it is.
+    """
 
     type: Annotated[
         Literal[
@@ -87,6 +122,12 @@ class HostedToolItem(Struct, frozen=True):
         ],
         Meta(description="What ran."),
     ]
+
+
+class VendorItem(Struct, frozen=True):
+    """Any other item: for providers that know it. Refused by name where the model's provider does not."""
+
+    type: Annotated[str, Meta(description="Such as `compaction`. `additional_tools` brings tools along.")]
 
 
 class ListedItem(Struct, frozen=True):
