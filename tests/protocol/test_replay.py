@@ -10,7 +10,8 @@ from antiphon.protocol.deltas import CallArguments, CallOpened, OutputDelta, Rea
 from antiphon.protocol.faults import ServerFault, UpstreamFault
 from antiphon.protocol.reducer import reduce
 from antiphon.protocol.replay import replay
-from antiphon.protocol.response import MessageItem, OutputTextPart, ReasoningItem, Response, decode_response
+from antiphon.protocol.reading import decode_response
+from antiphon.protocol.response import MessageItem, OutputTextPart, ReasoningItem, Response
 from antiphon.protocol.usage import Usage
 from tests.helpers.requests import make_assembler, wire
 from tests.helpers.stream import check_stream

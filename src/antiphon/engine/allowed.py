@@ -6,8 +6,10 @@ there are only the client's own tools, it counts those, here.
 
 from collections.abc import Sequence
 
-from antiphon.protocol.deltas import CallArguments, CallOpened, Closed, Key, OutputDelta, Seal
+from antiphon.protocol.deltas import CallArguments, CallOpened, Closed, Key, OutputDelta, Relayed, Seal
+from antiphon.protocol.events import ItemAdded, ItemDone
 from antiphon.protocol.request import HostedTool, Notice, Request, ToolChoice
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem
 
 __all__ = ["AllowedCalls"]
 
@@ -15,12 +17,13 @@ __all__ = ["AllowedCalls"]
 class AllowedCalls:
     """Drops the deltas of calls beyond the limits, and remembers that it did. One per run."""
 
-    __slots__ = ("_choice", "_dropped", "_left", "notices")
+    __slots__ = ("_choice", "_dropped", "_known", "_left", "notices")
 
     def __init__(self, choice: ToolChoice, most: int | None) -> None:
         self._choice = choice
         self._left = most
         self._dropped: set[Key] = set()
+        self._known: set[Key] = set()  # relayed calls that were judged
         self.notices: list[Notice] = []
 
     @classmethod
@@ -37,18 +40,30 @@ class AllowedCalls:
 
     def _passes(self, delta: OutputDelta) -> bool:
         if isinstance(delta, CallOpened):
-            return self._opens(delta)
+            return self._opens(delta.key, delta.name, namespace=delta.namespace)
+        if isinstance(delta, Relayed):
+            return self._relays(delta)
         return not (isinstance(delta, CallArguments | Closed | Seal) and delta.key in self._dropped)
 
-    def _opens(self, delta: CallOpened) -> bool:
-        if not self._choice.allows(delta.name, delta.namespace):
-            self.notices.append(Notice("tool_choice", "dropped", "call_not_allowed", asked=delta.name))
+    def _relays(self, delta: Relayed) -> bool:
+        """A relayed call is judged by its first event that names it."""
+        event = delta.event
+        if isinstance(event, ItemAdded | ItemDone) and delta.key not in self._known:
+            item = event.item
+            if isinstance(item, FunctionCallItem | CustomCallItem) and item.name:
+                self._known.add(delta.key)
+                return self._opens(delta.key, item.name, namespace=item.namespace or None)
+        return delta.key not in self._dropped
+
+    def _opens(self, key: Key, name: str, *, namespace: str | None) -> bool:
+        if not self._choice.allows(name, namespace):
+            self.notices.append(Notice("tool_choice", "dropped", "call_not_allowed", asked=name))
         elif self._left == 0:
-            self.notices.append(Notice("max_tool_calls", "dropped", "too_many_calls", asked=delta.name))
+            self.notices.append(Notice("max_tool_calls", "dropped", "too_many_calls", asked=name))
         else:
-            self._dropped.discard(delta.key)
+            self._dropped.discard(key)
             if self._left is not None:
                 self._left -= 1
             return True
-        self._dropped.add(delta.key)
+        self._dropped.add(key)
         return False

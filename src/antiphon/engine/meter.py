@@ -9,9 +9,10 @@ from antiphon.protocol.response import (
     CustomCallItem,
     FunctionCallItem,
     MessageItem,
+    OpaquePart,
     OutputItem,
-    OutputTextPart,
     ReasoningItem,
+    RefusalPart,
 )
 from antiphon.protocol.usage import InputDetails, OutputDetails, Usage
 
@@ -68,8 +69,9 @@ def _size(output: tuple[OutputItem, ...]) -> int:
         match item:
             case MessageItem():
                 for part in item.content:
-                    text = part.text if isinstance(part, OutputTextPart) else part.refusal
-                    size += len(text.encode(errors="replace"))
+                    if not isinstance(part, OpaquePart):
+                        text = part.refusal if isinstance(part, RefusalPart) else part.text
+                        size += len(text.encode(errors="replace"))
             case FunctionCallItem():
                 size += len(item.name) + len(item.arguments.encode(errors="replace"))
             case CustomCallItem():

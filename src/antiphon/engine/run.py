@@ -45,6 +45,7 @@ _OUTPUT = frozenset(
         deltas.Seal,
         deltas.SearchOpened,
         deltas.SearchDone,
+        deltas.Relayed,
         deltas.Closed,
     }
 )

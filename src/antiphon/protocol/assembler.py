@@ -8,20 +8,29 @@ A JSON answer is the response inside that terminal event: there is no second imp
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, assert_never
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Raw, Struct, structs
 
 from antiphon.protocol import deltas, events
 from antiphon.protocol.blocks import EventLog, MessageBlock, ReasoningBlock, SealWriter
 from antiphon.protocol.call_blocks import CallBlock, CustomCallBlock, SearchBlock
 from antiphon.protocol.deltas import Key
+from antiphon.protocol.extended import extended
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.ids import ResponseId, item_id
-from antiphon.protocol.response import ErrorBody, IncompleteDetails, OutputItem, Response
+from antiphon.protocol.relay import RelayBlock, implied_item
+from antiphon.protocol.response import (
+    CustomCallItem,
+    ErrorBody,
+    FunctionCallItem,
+    IncompleteDetails,
+    OutputItem,
+    Response,
+)
 from antiphon.protocol.usage import Usage
 
 __all__ = ["Assembler", "Outcome", "terminal_event"]
 
-_Block = MessageBlock | ReasoningBlock | CallBlock | CustomCallBlock | SearchBlock
+_Block = MessageBlock | ReasoningBlock | CallBlock | CustomCallBlock | SearchBlock | RelayBlock
 
 
 class Outcome(Struct, frozen=True):
@@ -30,6 +39,7 @@ class Outcome(Struct, frozen=True):
     Attributes:
         status: `incomplete` needs `reason`, `failed` needs `fault`.
         completed_at: UTC seconds; only a completed response shows it.
+        more: fields of the finished response that only its upstream knows.
     """
 
     status: Literal["completed", "incomplete", "failed", "cancelled"]
@@ -38,6 +48,7 @@ class Outcome(Struct, frozen=True):
     fault: Fault | None = None
     completed_at: int | None = None
     service_tier: str | None = None
+    more: Mapping[str, Raw] | None = None
 
 
 class Assembler:
@@ -91,7 +102,7 @@ class Assembler:
         for delta in stream:
             if type(delta) is deltas.Text:  # nearly all of them
                 block = self._blocks.get(delta.key)
-                if type(block) is not MessageBlock:
+                if type(block) is not MessageBlock and type(block) is not RelayBlock:
                     block = self._open_message(delta.key)
                 block.text(delta)
                 self._touched = delta.key
@@ -123,7 +134,7 @@ class Assembler:
         for block in sorted(self._blocks.values(), key=lambda block: block.index):
             is_cut = block is cut or (
                 outcome.status != "completed"
-                and isinstance(block, CallBlock | CustomCallBlock)
+                and isinstance(block, CallBlock | CustomCallBlock | RelayBlock)
                 and not block.is_whole()
             )
             self._shut(block, "incomplete" if is_cut else "completed")
@@ -141,6 +152,8 @@ class Assembler:
             output=_in_order(self._done),
             usage=outcome.usage,
         )
+        if outcome.more:
+            response = extended(response, outcome.more)
         return closing, terminal_event(response, self._log.number())
 
     def _apply(self, delta: deltas.OutputDelta) -> None:
@@ -157,12 +170,43 @@ class Assembler:
                     return  # nothing was written, so the last block that was stays the one to be cut
                 if delta.text:
                     block.append(delta.text)
+            case deltas.Relayed():
+                if not self._relay(delta):
+                    return
             case deltas.Seal() | deltas.SearchOpened() | deltas.SearchDone() | deltas.Closed():
                 self._apply_silent(delta)
                 return
             case _:
                 assert_never(delta)
         self._touched = delta.key
+
+    def _relay(self, delta: deltas.Relayed) -> bool:
+        """An event of an upstream's own item; they may interleave as the upstream likes. False: it was about none."""
+        event = delta.event
+        block = self._blocks.get(delta.key)
+        if not isinstance(block, RelayBlock):
+            item = implied_item(event)
+            if item is None:
+                if isinstance(event, events.OpaqueEvent):  # about no item that is known
+                    number = self._log.number()
+                    unplaced = structs.replace(event, sequence_number=number, item_id=UNSET, output_index=UNSET)
+                    self._log.add(unplaced)
+                return False
+            self._hush(delta.key)
+            block = self._open_relayed(delta.key, item)
+        block.take(event)
+        if isinstance(event, events.ItemDone):
+            self._close(delta.key)
+        return True
+
+    def _open_relayed(self, key: Key, item: OutputItem) -> RelayBlock:
+        if isinstance(item, FunctionCallItem | CustomCallItem) and not item.call_id:
+            item = structs.replace(item, call_id=self._new_call_id())
+        index = self._take_index()
+        new_id = item_id(str(type(item).__struct_config__.tag), self._owner, index)
+        block = RelayBlock(self._log, item, index=index, item_id=new_id, seal=self._seal)
+        self._blocks[key] = block
+        return block
 
     def _apply_silent(self, delta: deltas.Seal | deltas.SearchOpened | deltas.SearchDone | deltas.Closed) -> None:
         """What the model did not write: none of this can be cut off in the middle."""

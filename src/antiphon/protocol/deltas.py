@@ -8,8 +8,9 @@ go to the run and never reach the Assembler.
 from collections.abc import Hashable
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
+from antiphon.protocol.events import Event
 from antiphon.protocol.faults import Fault
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "OutputDelta",
     "Reasoning",
     "Refusal",
+    "Relayed",
     "Seal",
     "SearchDone",
     "SearchOpened",
@@ -53,11 +55,15 @@ class Opened(Struct, frozen=True, gc=False):
 
 
 class Text(Struct, frozen=True, gc=False):
-    """Text of the answer. A key whose block was closed by something else opens a new item."""
+    """Text of the answer. A key whose block was closed by something else opens a new item.
+
+    `obfuscation`: see `events.TextDelta`.
+    """
 
     key: Key
     text: str
     logprobs: tuple[Raw, ...] = ()
+    obfuscation: str | UnsetType = UNSET
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -127,6 +133,18 @@ class SearchDone(Struct, frozen=True, gc=False):
     failed: bool = False
 
 
+class Relayed(Struct, frozen=True, gc=False):
+    """One item-level event of an upstream that speaks Responses itself, with the fields that nobody here knows.
+
+    `key` stands for the upstream's item. Sequence number, item id and output index in the event mean nothing, nor do
+    ids inside its item; indexes of parts are the upstream's, -1 where it gave none. Text that goes on in the part
+    that was written to last may also come as `Text` of the same key.
+    """
+
+    key: Key
+    event: Event
+
+
 class Closed(Struct, frozen=True, gc=False):
     """The block is complete. Optional: what is left open is closed at the end."""
 
@@ -159,7 +177,17 @@ class Broke(Struct, frozen=True, gc=False):
 
 
 OutputDelta = (
-    Text | Refusal | Annotation | Reasoning | CallOpened | CallArguments | Seal | SearchOpened | SearchDone | Closed
+    Text
+    | Refusal
+    | Annotation
+    | Reasoning
+    | CallOpened
+    | CallArguments
+    | Seal
+    | SearchOpened
+    | SearchDone
+    | Relayed
+    | Closed
 )
 OutcomeDelta = Opened | UsageSeen | Stopped | Broke
 Delta = OutputDelta | OutcomeDelta

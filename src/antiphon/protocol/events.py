@@ -1,6 +1,6 @@
 """The events of a streamed response. The struct's tag is the event's `type`; field order is the wire order."""
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from antiphon.protocol.response import ContentPart, OutputItem, Response, SummaryPart
 
@@ -21,6 +21,7 @@ __all__ = [
     "Incomplete",
     "ItemAdded",
     "ItemDone",
+    "OpaqueEvent",
     "ReasoningTextDelta",
     "ReasoningTextDone",
     "RefusalDelta",
@@ -106,10 +107,14 @@ class ContentPartDone(_Content, frozen=True, tag="response.content_part.done"):
 
 
 class TextDelta(_Content, frozen=True, tag="response.output_text.delta"):
-    """A piece of text. `logprobs` is always present: typed clients demand it."""
+    """A piece of text. `logprobs` is always present: typed clients demand it.
+
+    `obfuscation` is an upstream's padding, which hides from onlookers how long the pieces are.
+    """
 
     delta: str
     logprobs: tuple[Raw, ...] = ()
+    obfuscation: str | UnsetType = UNSET
 
 
 class TextDone(_Content, frozen=True, tag="response.output_text.done"):
@@ -220,6 +225,13 @@ class SummaryTextDone(_Summary, frozen=True, tag="response.reasoning_summary_tex
     text: str
 
 
+class OpaqueEvent(_Event, frozen=True, tag="event"):
+    """An event of a type that only the upstream knows. Its type and what else it holds are added by `extended`."""
+
+    item_id: str | UnsetType = UNSET
+    output_index: int | UnsetType = UNSET
+
+
 Terminal = Completed | Incomplete | Failed
 TERMINAL = (Completed, Incomplete, Failed)
 
@@ -249,6 +261,7 @@ Event = (
     | SummaryPartDone
     | SummaryTextDelta
     | SummaryTextDone
+    | OpaqueEvent
 )
 
 

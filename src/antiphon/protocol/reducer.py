@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from msgspec import structs
 
 from antiphon.protocol import events
+from antiphon.protocol.extended import extended, extras
 from antiphon.protocol.response import OutputItem, Response
 
 __all__ = ["reduce"]
@@ -36,7 +37,7 @@ def reduce(stream: Iterable[events.Event]) -> Response:
 
 
 def _with_outcome(response: Response, ended: Response) -> Response:
-    return structs.replace(
+    response = structs.replace(
         response,
         status=ended.status,
         completed_at=ended.completed_at,
@@ -46,3 +47,4 @@ def _with_outcome(response: Response, ended: Response) -> Response:
         store=ended.store,  # false when the commit failed for good
         usage=ended.usage,
     )
+    return extended(response, extras(ended))

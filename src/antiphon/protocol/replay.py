@@ -12,9 +12,12 @@ from antiphon.protocol import events
 from antiphon.protocol.assembler import terminal_event
 from antiphon.protocol.blocks import EventLog
 from antiphon.protocol.response import (
+    ContentPart,
     CustomCallItem,
     FunctionCallItem,
     MessageItem,
+    OpaqueItem,
+    OpaquePart,
     OutputItem,
     OutputTextPart,
     ReasoningItem,
@@ -54,9 +57,11 @@ def _emptied(item: OutputItem) -> OutputItem:
         case CustomCallItem():
             return structs.replace(item, status="in_progress", input="")
         case WebSearchItem():
-            return WebSearchItem(item.id, "in_progress")
+            return structs.replace(item, status="in_progress")
         case ReasoningItem():
             return structs.replace(item, status="in_progress", summary=(), content=UNSET, encrypted_content=UNSET)
+        case OpaqueItem():
+            return item if item.status is UNSET else structs.replace(item, status="in_progress")
         case _:
             assert_never(item)
 
@@ -78,6 +83,8 @@ def _replay_parts(log: EventLog, item: OutputItem, *, index: int) -> None:
             _replay_search(log, item, index=index)
         case ReasoningItem():
             _replay_reasoning(log, item, index=index)
+        case OpaqueItem():
+            pass  # what its upstream told of its making is gone
         case _:
             assert_never(item)
 
@@ -96,9 +103,7 @@ def _replay_search(log: EventLog, item: WebSearchItem, *, index: int) -> None:
         log.add(events.SearchCompleted(log.number(), item.id, index))
 
 
-def _replay_content(
-    log: EventLog, part: OutputTextPart | RefusalPart | ReasoningTextPart, *, where: tuple[str, int, int]
-) -> None:
+def _replay_content(log: EventLog, part: ContentPart, *, where: tuple[str, int, int]) -> None:
     match part:
         case OutputTextPart():
             log.add(events.ContentPartAdded(log.number(), *where, OutputTextPart("")))
@@ -114,6 +119,8 @@ def _replay_content(
             log.add(events.ContentPartAdded(log.number(), *where, ReasoningTextPart("")))
             log.add(events.ReasoningTextDelta(log.number(), *where, part.text))
             log.add(events.ReasoningTextDone(log.number(), *where, part.text))
+        case OpaquePart():
+            log.add(events.ContentPartAdded(log.number(), *where, part))
         case _:
             assert_never(part)
     log.add(events.ContentPartDone(log.number(), *where, part))

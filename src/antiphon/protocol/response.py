@@ -2,14 +2,13 @@
 
 Keys that strict clients demand are always present; keys that must not be null are left out when empty (`UNSET`).
 The parts that merely repeat the request are kept encoded (`Raw`): they are written into every snapshot of a stream.
+What an upstream added to all this is kept too, see `protocol.extended`; `protocol.reading` reads it back.
 """
 
 from typing import Literal
 
-import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
-from antiphon.protocol.faults import ServerFault
 from antiphon.protocol.usage import Usage
 
 __all__ = [
@@ -20,6 +19,8 @@ __all__ = [
     "IncompleteDetails",
     "ItemStatus",
     "MessageItem",
+    "OpaqueItem",
+    "OpaquePart",
     "OutputItem",
     "OutputTextPart",
     "ReasoningItem",
@@ -29,7 +30,6 @@ __all__ = [
     "ResponseStatus",
     "SummaryPart",
     "WebSearchItem",
-    "decode_response",
 ]
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
@@ -62,7 +62,11 @@ class SummaryPart(Struct, frozen=True, tag="summary_text", tag_field="type"):
     text: str
 
 
-ContentPart = OutputTextPart | RefusalPart | ReasoningTextPart
+class OpaquePart(Struct, frozen=True, tag="part", tag_field="type"):
+    """A part of a type that only the upstream knows. What it holds, its type included, is added by `extended`."""
+
+
+ContentPart = OutputTextPart | RefusalPart | ReasoningTextPart | OpaquePart
 
 
 class MessageItem(Struct, frozen=True, tag="message", tag_field="type"):
@@ -70,7 +74,7 @@ class MessageItem(Struct, frozen=True, tag="message", tag_field="type"):
 
     id: str
     status: ItemStatus
-    content: tuple[OutputTextPart | RefusalPart, ...] = ()
+    content: tuple[ContentPart, ...] = ()
     role: Literal["assistant"] = "assistant"
 
 
@@ -112,12 +116,19 @@ class ReasoningItem(Struct, frozen=True, tag="reasoning", tag_field="type"):
 
     id: str
     summary: tuple[SummaryPart, ...] = ()
-    content: tuple[ReasoningTextPart, ...] | UnsetType = UNSET
+    content: tuple[ContentPart, ...] | UnsetType = UNSET
     encrypted_content: str | UnsetType = UNSET
     status: ItemStatus | UnsetType = UNSET
 
 
-OutputItem = MessageItem | FunctionCallItem | ReasoningItem | CustomCallItem | WebSearchItem
+class OpaqueItem(Struct, frozen=True, tag="item", tag_field="type"):
+    """An item of a type that only the upstream knows. What it holds, its type included, is added by `extended`."""
+
+    id: str
+    status: str | UnsetType = UNSET
+
+
+OutputItem = MessageItem | FunctionCallItem | ReasoningItem | CustomCallItem | WebSearchItem | OpaqueItem
 
 
 class ErrorBody(Struct, frozen=True):
@@ -177,22 +188,3 @@ class Response(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = field(default_factory=dict)
     usage: Usage | None = None
     user: str | UnsetType = UNSET
-
-
-def decode_response(stored: bytes) -> Response:
-    """A resource that was written by us, read back. Keys that are not there (the echo is kept apart) get defaults.
-
-    The parts kept encoded are views into `stored`, which lives as long as the response.
-
-    Raises:
-        ServerFault: these bytes are not such a resource.
-    """
-    try:
-        return _decoder.decode(stored)
-    except msgspec.DecodeError as error:
-        raise ServerFault(
-            "The stored response cannot be read.", code="stored_response_unreadable", detail=str(error)
-        ) from error
-
-
-_decoder = msgspec.json.Decoder(Response)

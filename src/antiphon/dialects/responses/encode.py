@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from antiphon.protocol.deltas import OutcomeDelta
-from antiphon.protocol.events import Event
+from antiphon.protocol.events import Event, event_type
 from antiphon.protocol.response import Response
 
 __all__ = ["ResponsesAnswer", "ResponsesStream", "encode_event", "encode_response"]
@@ -64,6 +64,11 @@ class ResponsesAnswer:
         return _encode(response)
 
 
-_names: dict[type[Event], bytes] = {
-    kind: str(kind.__struct_config__.tag).encode() for kind in Event.__args__ if hasattr(kind, "__struct_config__")
-}
+class _Names(dict[type[Event], bytes]):
+    """The names of event classes; those of upstreams' own events come and go, so they are not remembered."""
+
+    def __missing__(self, kind: type[Event]) -> bytes:
+        return event_type(kind).encode()
+
+
+_names = _Names({kind: event_type(kind).encode() for kind in Event.__args__ if hasattr(kind, "__struct_config__")})
