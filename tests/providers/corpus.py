@@ -132,6 +132,6 @@ def _plain(delta: Delta) -> dict[str, object]:
     if isinstance(delta, Broke):
         return {**fields, **fault_json(delta.fault)}
     for name, value in msgspec.structs.asdict(delta).items():
-        if value is not None and value != ():
+        if value is not None and value is not msgspec.UNSET and value != ():
             fields[name] = list(value) if isinstance(value, tuple) else value
     return {name: Raw(bytes(value)) if isinstance(value, Raw) else value for name, value in fields.items()}
