@@ -5,8 +5,6 @@ and the operator's overlay are put in, what was sealed on the way out is replace
 what may not leave this gateway (other people's files, URLs to be fetched here) is dealt with. All else stays as it was.
 """
 
-from collections.abc import Iterable, Mapping
-
 import msgspec
 from msgspec import Raw
 
@@ -71,12 +69,15 @@ def _edited(request: Request, target: Target, *, media: InlineMedia) -> Written:
 class _Editor:
     """Goes through the messages. Blocks that need no change are not written anew."""
 
-    __slots__ = ("_media", "_seals", "_target", "files", "notices")
+    __slots__ = ("_media", "_seals", "_target", "_thoughts", "files", "notices")
 
     def __init__(self, request: Request, target: Target, *, media: InlineMedia) -> None:
         self._target = target
         self._media = media
-        self._seals = _sealed(request.input)
+        self._thoughts = [item for item in request.input if _is_own_thought(item)]
+        self._seals = {
+            item.value.encrypted_content: item for item in self._thoughts if isinstance(item.value, Reasoning)
+        }
         self.files = False
         self.notices: list[Notice] = []
 
@@ -130,7 +131,9 @@ class _Editor:
         return None
 
     def _thought(self, seal: str, path: str) -> list[Raw]:
-        item = self._seals.get(seal)
+        """The blocks behind a seal. There is an item for each thought, in order; most can be told by the seal itself."""
+        next_one = self._thoughts.pop(0) if self._thoughts else None
+        item = self._seals.get(seal) or next_one
         if item is None or item.state is None:
             return []  # made elsewhere, or by nobody: it would be refused
         blocks = read_state(item.state.payload)
@@ -162,13 +165,9 @@ class _Editor:
         return base64_source(fetched, path=f"{path}.source.url")
 
 
-def _sealed(items: Iterable[InputItem]) -> Mapping[str, InputItem]:
-    """Thoughts by the seal under which the client has them."""
-    return {
-        item.value.encrypted_content: item
-        for item in items
-        if isinstance(item.value, Reasoning) and item.value.encrypted_content
-    }
+def _is_own_thought(item: InputItem) -> bool:
+    """A thought that the client itself sent. Others were put in by the engine, for clients that send none back."""
+    return isinstance(item.value, Reasoning) and item.path.startswith(("messages[", "input["))
 
 
 def _word(raw: Raw | None) -> str:
