@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
-from tests.helpers.exchanges import Run, fault_of, run_on
+from tests.helpers.exchanges import Run, fault_of, read_to_end, run_on
 from tests.helpers.upstream import Reply, ScriptedUpstream, answer, chat_json, stream
 
 # Made for these tests alone: CN=localhost, signed by itself, valid for a hundred years.
@@ -153,5 +153,37 @@ def test_cancelled_wait_for_the_status_reaches_a_tls_peer_at_once(
             await up.closed(0)
             with pytest.raises(asyncio.CancelledError):
                 await waiting
+
+    run(scene())
+
+
+@pytest.mark.parametrize(("reply", "code"), [
+    (Reply([b"data: 1\n\n"], framing="eof"), None),
+    (Reply([b"data: 1\n\n", "close"], framing="chunked"), "upstream_reset"),
+    (Reply([b"data: 1\n\n", "reset"], framing="chunked"), "upstream_reset"),
+])  # fmt: skip
+def test_ends_of_a_body_over_tls_are_told_from_cuts(
+    run: Run, server_tls: ssl.SSLContext, certificate: Path, reply: Reply, code: str | None
+) -> None:
+    async def scene() -> None:
+        async with (
+            ScriptedUpstream(reply, tls=server_tls) as up,
+            UpstreamClient() as client,
+            await client.open(trusting(up, certificate)) as exchange,
+        ):
+            received, fault = await read_to_end(exchange)
+            assert received == b"data: 1\n\n"
+            assert (fault.code if fault is not None else None) == code
+
+    run(scene())
+
+
+def test_long_bodies_go_both_ways_over_tls_at_once(run: Run, server_tls: ssl.SSLContext, certificate: Path) -> None:
+    async def scene() -> None:
+        async with ScriptedUpstream(Reply([b"y" * 5_000_000]), tls=server_tls) as up, UpstreamClient() as client:
+            request = UpstreamRequest(url=up.url, body=b"x" * 5_000_000, ca_file=str(certificate))
+            async with await client.open(request) as exchange:
+                assert await read_to_end(exchange) == (b"y" * 5_000_000, None)
+            assert up.requests[0].body == request.body
 
     run(scene())

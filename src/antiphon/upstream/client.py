@@ -107,7 +107,7 @@ class UpstreamClient:
         """Send, and wait for the head. The answer has an error and no status when none came."""
         watch = self._watch
         answer = Answer(self._loop, since=since, limit_s=call.request.first_byte_s)
-        wire.send(answer, call.head, body=call.body)
+        wire.send(answer, call.head + call.body)
         watch.enter(answer, call.request.first_byte_s)
         try:
             while not answer.status and answer.wire is not None:

@@ -64,10 +64,14 @@ class Connector:
         try:
             async with asyncio.timeout(self._connect_s):
                 if proxy is None:
-                    return await self._straight(origin, tls)
-                return await self._through(origin, proxy, tls=tls)
+                    wire = await self._straight(origin, tls)
+                else:
+                    wire = await self._through(origin, proxy, tls=tls)
         except (OSError, UnicodeError, _ProxyError, CutError) as error:
             raise unreachable_fault(error, provider=provider, phase=_phase(error, origin)) from error
+        # Only now: a loop that is interrupted while it connects does not always tell the end of a connection.
+        self._keeper.join(wire)
+        return wire
 
     async def _straight(self, origin: Origin, tls: ssl.SSLContext | None) -> Wire:
         opened = await self._reach(origin.host, origin.port)
@@ -130,6 +134,8 @@ class _Tunnel(asyncio.Protocol):
         self.transport: asyncio.Transport
         self._parser = HttpResponseParser(self)
         self._head_bytes = 0
+        self._status = 0
+        self._is_spoilt = False
         self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self, origin: Origin, *, credentials: str | None) -> None:
@@ -146,20 +152,26 @@ class _Tunnel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)
-        if self._answered.done() or self._head_bytes > _MAX_TUNNEL_HEAD_BYTES:
-            self._end(_ProxyError("the proxy said more than was asked for"))
-            self.transport.abort()
-            return
         try:
             self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade) as error:
+        except HttpParserError as error:
             self._end(_ProxyError(f"the proxy does not speak HTTP: {error}"))
+        except HttpParserUpgrade:
+            self._is_spoilt = True
+        if self._is_spoilt or self._head_bytes > _MAX_TUNNEL_HEAD_BYTES:
+            self._end(_ProxyError("the proxy said more than was asked for"))
+        elif self._status:
+            opened = 200 <= self._status < 300
+            self._end(None if opened else _ProxyError(f"the proxy answered with status {self._status}"))
 
     def on_headers_complete(self) -> None:
-        """Called by the parser."""
+        """Called by the parser. Interim answers (1xx) are passed over."""
         status = self._parser.get_status_code()
-        if status >= 200:
-            self._end(None if status < 300 else _ProxyError(f"the proxy answered with status {status}"))
+        self._status = status if status >= 200 else 0
+
+    def on_body(self, part: bytes) -> None:  # noqa: ARG002 - the interface is the parser's
+        """Called by the parser: nobody has asked the far side anything yet."""
+        self._is_spoilt = self._status < 300
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(exc or CutError("the proxy closed the connection"))

@@ -77,10 +77,10 @@ def plan(request: UpstreamRequest, *, method: str) -> Route:
         url, proxy = URL(request.url), None if request.proxy is None else URL(request.proxy)
         port = url.port
     except ValueError as error:
-        raise _setup_fault(request, "a URL that cannot be used", detail="not a URL") from error
+        raise _url_fault(request, "not a URL") from error
     for each in (url, proxy):
         if each is not None and (each.scheme not in {"http", "https"} or not each.raw_host):
-            raise _setup_fault(request, "a URL that cannot be used", detail="neither http nor https, or no host")
+            raise _url_fault(request, "neither http nor https, or no host")
     secure = url.scheme == "https"
     origin = Origin(secure, url.raw_host or "", port or 0, request.proxy, request.ca_file)
     through = proxy if not secure else None  # the way of https goes through a tunnel, which has a head of its own
@@ -90,7 +90,7 @@ def plan(request: UpstreamRequest, *, method: str) -> Route:
     try:
         return Route(origin, start.encode())
     except UnicodeEncodeError as error:
-        raise _setup_fault(request, "a header that cannot be sent", detail="half a character in a header") from error
+        raise _header_fault(request, "half a character in a header") from error
 
 
 def basic_credentials(url: URL) -> str | None:
@@ -109,18 +109,23 @@ def _headers(request: UpstreamRequest, url: URL, proxy: URL | None) -> list[tupl
         headers["proxy-authorization"] = credentials
     for name, value in request.headers.items():
         if _FORBIDDEN_IN_VALUES.search(value) or not _NAME.fullmatch(name):
-            raise _setup_fault(request, "a header that cannot be sent", detail="not a name, or CR, LF or NUL")
+            raise _header_fault(request, "not a name, or CR, LF or NUL")
         if name.lower() in _FRAMING:
-            raise _setup_fault(request, "a header that cannot be sent", detail="the length of the body is not yours")
+            raise _header_fault(request, "the length of the body is not yours")
         headers[name.lower()] = value
     return list(headers.items())
 
 
-def _setup_fault(request: UpstreamRequest, what: str, *, detail: str) -> NetworkFault:
+def _url_fault(request: UpstreamRequest, detail: str) -> NetworkFault:
+    message = f"The provider {request.provider} could not be reached."
+    return NetworkFault(message, code="upstream_unreachable", phase="setup", detail=f"setup: {detail}")
+
+
+def _header_fault(request: UpstreamRequest, detail: str) -> NetworkFault:
     return NetworkFault(
-        f"The configuration of the provider {request.provider} has {what}.",
+        f"The configuration of the provider {request.provider} has a header that cannot be sent.",
         code="upstream_unreachable",
         phase="setup",
         retryable=False,
-        detail=f"setup: {detail}",
+        detail=detail,
     )

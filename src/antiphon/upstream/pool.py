@@ -48,6 +48,8 @@ class Pool:
 
     def join(self, wire: Wire) -> None:
         """A new connection, to be closed with the others."""
+        if wire.is_closing:
+            return  # it may have been lost already, and will not be forgotten twice
         self._open.add(wire)
         if self.is_closed:
             wire.abort()

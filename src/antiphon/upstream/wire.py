@@ -14,12 +14,6 @@ from antiphon.upstream.head import Origin
 
 __all__ = ["Answer", "CutError", "FramingError", "Keeper", "SilenceError", "Wire"]
 
-#: A body up to this size leaves in one write with its head.
-_JOINED_BYTES = 64 * 1024
-
-#: How much of a longer body is handed to the transport at once.
-_PIECE_BYTES = 128 * 1024
-
 #: Unread bytes held per connection, framing included; beyond it the provider is read more slowly.
 _UNREAD_BYTES = 128 * 1024
 
@@ -48,7 +42,7 @@ class Keeper(Protocol):
     """Who knows all connections, and keeps those that have nothing to do."""
 
     def join(self, wire: "Wire") -> None:
-        """A connection is there."""
+        """A connection is ready."""
 
     def release(self, wire: "Wire") -> None:
         """It has nothing to do, and can be used again."""
@@ -162,8 +156,8 @@ class Wire(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer", "_barren_bytes", "_is_complete", "_keeper", "_parser", "_reusable", "_transport", "_unsent",
-        "_write_paused", "origin", "requests",
+        "_answer", "_barren_bytes", "_is_complete", "_keeper", "_parser", "_reusable", "_transport",
+        "origin", "requests",
     )  # fmt: skip
 
     def __init__(self, origin: Origin, keeper: Keeper) -> None:
@@ -173,8 +167,6 @@ class Wire(asyncio.Protocol):
         self._parser = _response_parser(self)
         self._transport: asyncio.Transport
         self._answer: Answer | None = None
-        self._unsent: memoryview | None = None
-        self._write_paused = False
         self._is_complete = False
         self._reusable = False
         self._barren_bytes = 0
@@ -184,24 +176,20 @@ class Wire(asyncio.Protocol):
         """Whether it can no longer be used."""
         return self._transport.is_closing()
 
-    def send(self, answer: Answer, head: bytes, *, body: bytes) -> None:
+    def send(self, answer: Answer, request: bytes) -> None:
         """Write the request; `answer` ends in an error when that fails.
 
-        A body that the transport does not take at once is sent while the answer is read already: a provider that
-        refuses a request may say so before it has read all of it.
+        It is handed over in one write, and what the network does not take at once is sent by the transport while the
+        answer is read already: a provider that refuses a request says so before it has read all of it, and then
+        closes. A second write into such an end would lose what was said.
         """
         self._answer = answer
         answer.wire = self
         self.requests += 1
         if self._transport.is_closing():
             self._end(CutError("the connection was closed before it was used"))
-            return
-        if len(body) <= _JOINED_BYTES:
-            self._transport.write(head + body)
-            return
-        self._transport.write(head)
-        self._unsent = memoryview(body)
-        self._send_more()
+        else:
+            self._transport.write(request)
 
     def abort(self) -> None:
         """Close it now, whatever state it is in. An answer under way ends in a `CutError`."""
@@ -218,7 +206,6 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as asyncio's subclasses have it
         """The connection is ready, TLS included."""
         self._transport = transport
-        self._keeper.join(self)
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
@@ -251,23 +238,13 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The far side sends no more. It may be the way to end a body; half-open connections are of no use."""
-        self._end(None)
+        self._close(None)
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
-        self._end(exc)
-        self._unsent = None
+        self._close(exc)
         self._keeper.forget(self)
-
-    def pause_writing(self) -> None:
-        """The transport has enough to do."""
-        self._write_paused = True
-
-    def resume_writing(self) -> None:
-        """The transport takes more. Called from the loop, after it has read what there was to read."""
-        self._write_paused = False
-        self._send_more()
 
     # What httptools calls, within `feed_data`.
 
@@ -312,11 +289,6 @@ class Wire(asyncio.Protocol):
         if self._answer is not None and self._answer.status:
             self._is_complete = True
 
-    def _send_more(self) -> None:
-        while self._unsent and not self._write_paused:
-            piece, self._unsent = self._unsent[:_PIECE_BYTES], self._unsent[_PIECE_BYTES:]
-            self._transport.write(piece)
-
     def _refuse(self, answer: Answer, error: Exception) -> None:
         # An answer that came whole is good, whatever follows it.
         if isinstance(error, HttpParserCallbackError) and error.__context__ is not None:
@@ -330,21 +302,30 @@ class Wire(asyncio.Protocol):
         self._answer = None
         if answer.unread_bytes > _UNREAD_BYTES:
             self.resume_reading()
-        # Of a request that was not wanted whole the rest would be taken for the next one.
-        if self._reusable and not self._unsent and not self._write_paused and not self._transport.is_closing():
+        transport = self._transport
+        # Who answers before the request was sent whole may have stopped reading.
+        if self._reusable and not transport.is_closing() and not transport.get_write_buffer_size():
             self._keeper.release(self)
         else:
-            self._transport.abort()
+            transport.abort()
         answer.end()
 
-    def _end(self, error: Exception | None) -> None:
+    def _close(self, error: Exception | None) -> None:
         answer = self._answer
         if answer is None:
             return
-        self._answer = None
-        if error is None and not (answer.status and _ends_with_connection(answer.headers)):
-            error = CutError("the connection was closed")
-        answer.end(error)
+        ends_so = answer.status > 0 and _ends_with_connection(answer.headers)
+        # Who refuses a request without reading it all resets the connection behind the refusal.
+        if ends_so and (error is None or answer.status >= 400):
+            self._end(None)
+        else:
+            self._end(error or CutError("the connection was closed"))
+
+    def _end(self, error: Exception | None) -> None:
+        answer = self._answer
+        if answer is not None:
+            self._answer = None
+            answer.end(error)
 
 
 def _response_parser(wire: Wire) -> HttpResponseParser:
