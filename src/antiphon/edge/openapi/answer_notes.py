@@ -89,6 +89,11 @@ _PARTS = {
     "CustomCallItem.call_id": FieldNote("Name it in the `custom_tool_call_output` that answers."),
     "CustomCallItem.input": FieldNote("What the tool is given: plain text."),
     "CustomCallItem.namespace": FieldNote("The namespace that its tool stands in, if any."),
+    "OpaqueItem": FieldNote("An item of a type that only the provider knows, with all that it holds."),
+    "OpaquePart": FieldNote("A part of a type that only the provider knows, with all that it holds."),
+    "OpaqueItem.type": FieldNote("Any type that is not described here."),
+    "OpaquePart.type": FieldNote("Any type that is not described here."),
+    "OpaqueItem.status": FieldNote("As the provider has it."),
     "WebSearchItem.action": FieldNote("What was looked for.", schema={"type": "object"}),
     "CustomTool.name": FieldNote("Its name."),
     "CustomTool.description": FieldNote("What it does."),
@@ -127,6 +132,10 @@ _PARTS = {
 }
 
 _EVENTS = {
+    "TextDeltaEvent.obfuscation": FieldNote("Padding of the provider's: it hides how long the pieces are."),
+    "OpaqueEventEvent.type": FieldNote("Any type that is not described here."),
+    "OpaqueEventEvent.item_id": FieldNote("The item that it is about, if any."),
+    "OpaqueEventEvent.output_index": FieldNote("That item's place."),
     "AnnotationAddedEvent.annotation": FieldNote("The citation.", schema={"type": "object"}),
     "TextDoneEvent.text": FieldNote("The whole text of the part."),
     "CustomInputDoneEvent.input": FieldNote("The whole input."),
@@ -237,6 +246,7 @@ ANSWER_NOTES = {
     "SearchInProgressEvent": FieldNote("A search of the web begins."),
     "SearchSearchingEvent": FieldNote("It is under way."),
     "SearchCompletedEvent": FieldNote("It ended."),
+    "OpaqueEventEvent": FieldNote("An event of a type that only the provider knows, with all that it holds."),
     **_of("Response", _RESPONSE),
     **_PARTS,
     **_EVENTS,

@@ -1,5 +1,9 @@
 """The whole document: paths, reusable responses and headers, security, and the schemas of both sides."""
 
+from collections.abc import Iterable
+
+from msgspec import Struct
+
 from antiphon import __version__
 from antiphon.dialects.responses.params import CreateParams
 from antiphon.edge.openapi import shapes
@@ -190,12 +194,23 @@ def _schemas() -> dict[str, Schema]:
     given.add("ResponseStreamEvent", events.Event)
     for kind in (request.FunctionTool, request.CustomTool, request.ReasoningConfig, record.Record, *_SHAPES):
         given.of(kind)
+    for name, kinds in (
+        ("OpaqueItem", response.OutputItem.__args__),
+        ("OpaquePart", response.ContentPart.__args__),
+        ("OpaqueEventEvent", events.Event.__args__),
+    ):
+        given.components[name]["not"] = {"properties": {"type": {"enum": _tags(kinds)}}}
     return {
         **sent.components,
         **given.components,
         "CreateResponse": _complete(sent.components["CreateResponse"]),
         "ServerSentEvent": _server_sent(),
     }
+
+
+def _tags(kinds: Iterable[type]) -> list[str]:
+    """The `type`s that we know."""
+    return sorted(str(kind.__struct_config__.tag) for kind in kinds if issubclass(kind, Struct))
 
 
 def _server_sent() -> Schema:

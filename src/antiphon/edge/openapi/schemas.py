@@ -116,7 +116,10 @@ class Schemas:
         properties: dict[str, Schema] = {}
         required = []
         if node.tag_field is not None:
+            tagged = self._notes.get(f"{name}.{node.tag_field}")
             properties[node.tag_field] = {"type": "string", "const": node.tag}
+            if tagged is not None:
+                properties[node.tag_field] = {"type": "string", "description": tagged.text}
             if node.cls not in self._untagged:
                 required.append(node.tag_field)
         for one in node.fields:
