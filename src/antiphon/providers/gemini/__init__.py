@@ -1,0 +1,1 @@
+"""The Gemini generateContent dialect, as the Gemini API and Vertex AI speak it."""
