@@ -5,7 +5,7 @@ What an upstream lacks is left out and named in a notice. Which of that is so fo
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import FunctionTool, Notice, Request, ToolChoice
-from antiphon.providers.chat.tools import reference, write_tool
+from antiphon.providers.chat.tools import reference, rewritten, write_tool
 from antiphon.providers.hosted import drop_tools
 from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
@@ -137,6 +137,8 @@ class ParamWriter:
         if not quirks.strict_tools and any(isinstance(tool, FunctionTool) and tool.strict for tool in offered):
             self._drop("tools.strict")
         self.body["tools"] = [write_tool(tool, names, quirks=quirks) for tool in offered]
+        if not names.plain:
+            self.notices += rewritten(names, quirks=quirks)
         choice = self._tool_choice(names)
         if choice is not None:
             self.body["tool_choice"] = choice

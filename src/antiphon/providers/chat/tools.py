@@ -3,14 +3,15 @@
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from antiphon.protocol.request import CustomTool, FunctionTool
+from antiphon.protocol.request import CustomTool, FunctionTool, Notice
 from antiphon.providers.chat.wire import Custom, Function, Tool
 from antiphon.providers.custom import custom_function
 from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
 
-__all__ = ["reference", "write_tool"]
+__all__ = ["reference", "rewritten", "write_tool"]
 
+_LACKS = "not_supported_by_upstream"
 _NO_PARAMETERS = Function("").parameters
 
 
@@ -45,6 +46,17 @@ def reference(name: str, names: ToolNames, *, quirks: Quirks) -> dict[str, objec
     """A tool of that name on the wire, as a choice names it."""
     kind = "custom" if quirks.custom_tools and names.client(name).kind == "custom" else "function"
     return {"type": kind, kind: {"name": name}}
+
+
+def rewritten(names: ToolNames, *, quirks: Quirks) -> list[Notice]:
+    """What the upstream is told otherwise. Nothing is lost with it."""
+    changed = [names.client(name) for name in names.known]
+    notices: list[Notice] = []
+    if any(tool.namespace for tool in changed):
+        notices.append(Notice("tools.namespace", "translated", _LACKS, "namespace", "name"))
+    if not quirks.custom_tools and any(tool.kind == "custom" for tool in changed):
+        notices.append(Notice("tools.custom", "emulated", _LACKS, "custom", "function"))
+    return notices
 
 
 def _nested(form: Raw) -> Raw | UnsetType:
