@@ -40,7 +40,8 @@ class AnthropicCodec:
         url = endpoint(target, stream=stream)
         verbatim = _is_verbatim(request)
         written = (edit_body if verbatim else write_request)(request, target, media=media)
-        body: dict[str, object] = {"model": target.model, **written.body}
+        body: dict[str, object] = {} if "model" in written.body else {"model": target.model}
+        body.update(written.body)
         body["model"] = target.model  # in the place that the client gave it
         if stream or "stream" in body:
             body["stream"] = stream

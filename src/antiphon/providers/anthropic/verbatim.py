@@ -131,7 +131,7 @@ class _Editor:
         return None
 
     def _thought(self, seal: str, path: str) -> list[Raw]:
-        """The blocks behind a seal. There is an item for each thought, in order; most can be told by the seal itself."""
+        """The blocks behind a seal. There is an item for each thought, in order; most are told by the seal."""
         next_one = self._thoughts.pop(0) if self._thoughts else None
         item = self._seals.get(seal) or next_one
         if item is None or item.state is None:
