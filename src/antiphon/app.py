@@ -28,6 +28,7 @@ from antiphon.local.model import LocalModelError, Progress, ensure_model
 from antiphon.local.supervisor import LocalModel
 from antiphon.local.supervisor import LocalSettings as LocalProcess
 from antiphon.protocol.faults import StoreFault
+from antiphon.providers.anthropic.codec import AnthropicCodec
 from antiphon.providers.chat.codec import ChatCodec
 from antiphon.routing.catalog import build_catalog, local_provider
 from antiphon.routing.router import ModelRouter
@@ -123,7 +124,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             router=router,
             client=client,
             media=MediaInliner(_fetcher(settings)),
-            codecs={"chat": ChatCodec()},
+            codecs={"chat": ChatCodec(), "anthropic": AnthropicCodec()},
             clock=clock,
             ids=ids,
             limits=RunLimits(settings.limits.run_s, settings.store.retention_days or None, settings.store.first_line),
