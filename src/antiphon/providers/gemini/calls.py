@@ -60,9 +60,9 @@ class CallReader:
             CallMixUpError: arguments of no call, or arguments that are no object.
         """
         if part.name and not self._continues(part):
-            self.settle(out, complete=True)
             self._skips = self._only_first and self.any
             if not self._skips:
+                self.settle(out, complete=True)
                 self._begin(part.name, part.id or "", out)
         if self._skips:
             return None

@@ -5,6 +5,8 @@ parts that are no text; clients count in characters from the beginning of their 
 given, decides between the ways in which servers number the parts of a stream.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 from msgspec import Raw
 
@@ -24,6 +26,7 @@ __all__ = ["Sources", "SpokenText", "opened_page", "searched"]
 
 #: More citations than any answer has: each costs a walk over the text.
 _MOST_CITATIONS = 1000
+_MOST_SOURCES = 20  # of one piece
 _encode = msgspec.json.Encoder().encode
 
 
@@ -98,19 +101,27 @@ class Sources:
 
     def annotations(self, spoken: SpokenText, key: str) -> list[Delta]:
         """The citations on the message of that key."""
-        found: list[Delta] = []
-        for support in self._supports:
-            span = spoken.place(support.segment or Segment(), key)
-            for index in support.grounding_chunk_indices or ():
-                source = _source(self._chunks[index]) if 0 <= index < len(self._chunks) else None
-                if span is not None and source is not None and source.uri:
-                    found.append(_annotation(key, span, source))
-        for citation in self._citations:
-            segment = Segment(start_index=citation.start_index, end_index=citation.end_index)
-            span = spoken.place(segment, key)
-            if span is not None and citation.uri:
-                found.append(_annotation(key, span, CitedSource(citation.uri, citation.title)))
-        return list(dict.fromkeys(found))[:_MOST_CITATIONS]
+        found: dict[bytes, Delta] = {}
+        for segment, source in self._cited():
+            span = spoken.place(segment, key) if source.uri else None
+            if span is not None:
+                citation = _citation(span, source)
+                found[citation] = Annotation(key, Raw(citation))
+        return list(found.values())
+
+    def _cited(self) -> Iterator[tuple[Segment, CitedSource]]:
+        """Pieces of the answer and what they rest on, at most so many."""
+        pairs = [
+            (support.segment or Segment(), source)
+            for support in self._supports
+            for index in (support.grounding_chunk_indices or ())[:_MOST_SOURCES]
+            if 0 <= index < len(self._chunks) and (source := _source(self._chunks[index])) is not None
+        ]
+        pairs += [
+            (Segment(start_index=quoted.start_index, end_index=quoted.end_index), CitedSource(quoted.uri, quoted.title))
+            for quoted in self._citations
+        ]
+        return iter(pairs[:_MOST_CITATIONS])
 
     def searches(self, *, searched_already: bool) -> list[Delta]:
         """The search behind the answer, unless it was seen already, and the pages that were fetched."""
@@ -166,12 +177,13 @@ def _span(text: str, segment: Segment) -> tuple[int, int] | None:
     return len(before), len(before) + len(words)
 
 
-def _annotation(key: str, span: tuple[int, int], source: CitedSource) -> Annotation:
-    citation = {
-        "type": "url_citation",
-        "start_index": span[0],
-        "end_index": span[1],
-        "url": source.uri,
-        "title": source.title or "",
-    }
-    return Annotation(key, Raw(_encode(citation)))
+def _citation(span: tuple[int, int], source: CitedSource) -> bytes:
+    return _encode(
+        {
+            "type": "url_citation",
+            "start_index": span[0],
+            "end_index": span[1],
+            "url": source.uri,
+            "title": source.title or "",
+        }
+    )

@@ -1,6 +1,7 @@
 """Arguments of a call that come one by one, each with a path to where it belongs (JSON Path, RFC 9535)."""
 
 import re
+from itertools import pairwise
 
 import msgspec
 from msgspec import UNSET
@@ -49,11 +50,11 @@ class PartialArgs:
         value = _value(piece)
         if value is UNSET:
             return  # only announces the argument
-        *inner, last = _steps(piece.json_path)
+        steps = _steps(piece.json_path)
         node: object = self._root
-        for step, following in zip(inner, [*inner[1:], last], strict=True):
+        for step, following in pairwise(steps):
             node = _into(node, step, following)
-        _put(node, last, value)
+        _put(node, steps[-1], value)
 
     def seed(self, arguments: dict[str, object]) -> None:
         """Arguments that came whole."""

@@ -303,7 +303,7 @@ def _shown(part: AnswerPart) -> str:
         language = (part.executable_code.language or "").lower()
         return f"\n```{language}\n{part.executable_code.code or ''}\n```\n"
     if part.code_execution_result is not None:
-        return f"\n```\n{part.code_execution_result.output or ''}\n```\n"
+        return f"\n```\n{(part.code_execution_result.output or '').rstrip()}\n```\n"
     if part.inline_data is not None:
         return f"[{part.inline_data.mime_type or 'media'}]"
     return part.text or ""
