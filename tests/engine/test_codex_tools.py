@@ -273,6 +273,22 @@ def test_bug_56_collisions_are_refused(stage: Stage) -> None:
     assert not model.requests
 
 
+def test_the_official_client_reads_all_of_it(stage: Stage) -> None:
+    model = stage.model(all_at_once)
+    with stage.gateway.openai() as client:
+        whole: Any = client.responses.create(model=model.name, input="Go", tools=TOOLS)  # type: ignore[arg-type]  # plain JSON
+        with client.responses.stream(model=model.name, input="Go", tools=TOOLS) as events:  # type: ignore[arg-type]  # plain JSON
+            kinds = {event.type for event in events}
+            streamed: Any = events.get_final_response()
+    for response in (whole, streamed):
+        assert [(item.type, item.namespace) for item in response.output] == [
+            (wanted["type"], wanted.get("namespace")) for _, _, wanted in CALLED
+        ]
+        assert response.output[1].input == PATCH
+        assert [tool.type for tool in response.tools] == [tool["type"] for tool in TOOLS]
+    assert {"response.custom_tool_call_input.delta", "response.custom_tool_call_input.done"} <= kinds
+
+
 def test_custom_tools_are_native_where_the_provider_has_them(stage: Stage) -> None:
     called: Json = {"id": "call_1", "type": "custom", "custom": {"name": "mcp__files__apply_patch", "input": PATCH}}
     body = chat_json(None, finish="tool_calls")

@@ -12,8 +12,11 @@ import pytest
 
 from antiphon.protocol.assembler import Outcome
 from antiphon.protocol.deltas import Broke, Delta, Opened, Stopped, UsageSeen
+from antiphon.protocol.request import CustomTool, FunctionTool
 from antiphon.providers.chat.decode import ChatDecoder
 from antiphon.providers.chat.reader import Expected
+from antiphon.providers.client_calls import ClientCalls
+from antiphon.providers.names import ToolNames
 from tests.helpers.requests import make_assembler
 from tests.providers.corpus import CASES, CODEC, lines, target_for
 
@@ -34,6 +37,7 @@ TOKENS = [
     b'"id":"call_1"', b'"name":"get_time"', b'"arguments":"{}"', b'"finish_reason":"stop"', b'"error":{"code":429}',
     b'"tool_calls":[{"function":{"name":"f"}}]', b'"content":[{"type":"thinking","thinking":[]}]', b"[" * 2000,
 ]  # fmt: skip
+NAMES = ToolNames([CustomTool("get_time"), FunctionTool("get.weather"), CustomTool("apply_patch")])
 TARGET = target_for("generic/m")
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -90,7 +94,10 @@ def test_no_bytes_make_the_decoder_raise() -> None:
         for _ in range(dice.randrange(1, 4)):
             body = dice.choice(MUTATIONS)(body, dice)
         decoder = ChatDecoder(
-            dice.choice(EXPECTED), TARGET, content_type=dice.choice(TYPES[:3] if number % 50 else TYPES)
+            dice.choice(EXPECTED),
+            TARGET,
+            content_type=dice.choice(TYPES[:3] if number % 50 else TYPES),
+            calls=dice.choice((None, ClientCalls(NAMES), ClientCalls(NAMES, native=True))),
         )
         middle = dice.randrange(len(body) + 1)
         answers = [

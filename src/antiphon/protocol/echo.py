@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.protocol.ids import ResponseId, response_id_text
-from antiphon.protocol.request import NULL, ReasoningConfig, Request, TextConfig
+from antiphon.protocol.request import NULL, HostedTool, ReasoningConfig, Request, TextConfig
 from antiphon.protocol.response import Response
 
 __all__ = ["begin_response"]
@@ -39,7 +39,7 @@ def begin_response(request: Request, response_id: ResponseId, *, created_at: int
         temperature=_or(request.temperature, 1.0),
         text=_PLAIN_TEXT if request.text == _DEFAULT_TEXT else Raw(_encoder.encode(_text(request.text))),
         tool_choice=request.tool_choice.raw,
-        tools=request.tools_echo or (Raw(_encoder.encode(request.tools)) if request.tools else _NO_TOOLS),
+        tools=request.tools_echo or (_tools(request) if request.tools else _NO_TOOLS),
         top_logprobs=request.top_logprobs or 0,
         top_p=_or(request.top_p, 1.0),
         presence_penalty=request.presence_penalty or 0.0,
@@ -52,6 +52,10 @@ def begin_response(request: Request, response_id: ResponseId, *, created_at: int
 
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
+
+
+def _tools(request: Request) -> Raw:
+    return Raw(_encoder.encode([tool.raw if isinstance(tool, HostedTool) else tool for tool in request.tools]))
 
 
 def _text(text: TextConfig) -> dict[str, object]:
