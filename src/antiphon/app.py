@@ -30,6 +30,7 @@ from antiphon.local.supervisor import LocalSettings as LocalProcess
 from antiphon.protocol.faults import StoreFault
 from antiphon.providers.anthropic.codec import AnthropicCodec
 from antiphon.providers.chat.codec import ChatCodec
+from antiphon.providers.gemini.codec import GeminiCodec
 from antiphon.routing.catalog import build_catalog, local_provider
 from antiphon.routing.router import ModelRouter
 from antiphon.store.base import StoreSettings
@@ -124,7 +125,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             router=router,
             client=client,
             media=MediaInliner(_fetcher(settings)),
-            codecs={"chat": ChatCodec(), "anthropic": AnthropicCodec()},
+            codecs={"chat": ChatCodec(), "anthropic": AnthropicCodec(), "gemini": GeminiCodec()},
             clock=clock,
             ids=ids,
             limits=RunLimits(settings.limits.run_s, settings.store.retention_days or None, settings.store.first_line),
