@@ -1,21 +1,16 @@
 """The key of a first start: made while there is no other, kept in a file that only its owner can read."""
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
+from antiphon.access.alone import alone_in
 from antiphon.access.keys import digest_of, generate
 from antiphon.config.settings import Settings
 from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.protocol.records import KeyId, KeyRecord, Tenant
 from antiphon.store.keys import KeyTable, open_keys
-
-if sys.platform != "win32":
-    import fcntl
 
 __all__ = ["KEY_FILE", "QUICKSTART", "QuickstartKey", "quickstart_key"]
 
@@ -41,7 +36,8 @@ def quickstart_key(settings: Settings) -> QuickstartKey | None:
     """
     file = settings.data_path / KEY_FILE
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)  # where the database is elsewhere, nobody has yet
-    with open_keys(settings.database_url) as keys, _alone(settings.data_path):
+    # Gateways that start at once must not each make a key, nor take away another's file.
+    with open_keys(settings.database_url) as keys, alone_in(settings.data_path):
         known = keys.list_keys(None)
         text = file.read_text(encoding="utf-8").strip() if file.exists() else ""
         if known:
@@ -50,24 +46,6 @@ def quickstart_key(settings: Settings) -> QuickstartKey | None:
         if file.exists():  # of a start that was cut short, or of a database that is gone
             file.unlink()
         return QuickstartKey(_make(keys, file), file, is_new=True)
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Gateways that start at once must not each make a key, nor take away another's file.
-
-    The lock goes with the process, however that ends, and leaves no file behind. Windows has none; there nobody starts
-    several at once.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    held = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)
 
 
 def _make(keys: KeyTable, file: Path) -> str:

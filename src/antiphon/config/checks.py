@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from antiphon.config.seal_keys import ACCEPTED, parse_seal_keys
+
 __all__ = ["CHECKS", "Check"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -72,6 +74,7 @@ CHECKS: Mapping[str, Check] = {
         lambda text: _DATABASE.fullmatch(text) is not None,
         "`sqlite:///path` or `postgresql://user:password@host/name`",
     ),
+    "seal_keys": Check(lambda text: parse_seal_keys(text) is not None, ACCEPTED),
     "file": Check(lambda text: Path(text).is_file(), "a file that exists"),
     "provider_name": Check(
         lambda text: _NAME.fullmatch(text) is not None, "up to 64 letters, digits, `_`, `-` and `.`"

@@ -13,6 +13,7 @@ from antiphon.config.origin import Origin
 from antiphon.config.problems import ConfigError, KeyPath, Problem
 from antiphon.config.reader import Reader, unwrap
 from antiphon.config.scalars import Unacceptable, value_of
+from antiphon.config.secret import Secret
 from antiphon.config.settings import Document, Settings
 
 __all__ = ["DEFAULT_FILE", "OVERRIDES", "load"]
@@ -26,6 +27,7 @@ OVERRIDES: Mapping[str, KeyPath] = {
     "ANTIPHON_HOST": ("server", "host"),
     "ANTIPHON_PORT": ("server", "port"),
     "ANTIPHON_DATABASE_URL": ("store", "url"),
+    "ANTIPHON_SEAL_KEYS": ("store", "seal_keys"),
     "ANTIPHON_LOCAL": ("local", "enabled"),
     "ANTIPHON_LOCAL_MODEL": ("local", "model"),
 }
@@ -110,7 +112,8 @@ def _overrides(environ: Mapping[str, str]) -> tuple[dict[KeyPath, object], list[
         try:
             values[path] = value_of(spec.kind, text, tag="", check=spec.check, base=Path())
         except Unacceptable as error:
-            found = "" if name == "ANTIPHON_DATABASE_URL" else f", got `{text[:60]}`"  # it may hold a password
+            secret = isinstance(spec.kind, inspect.CustomType) and spec.kind.cls is Secret
+            found = "" if secret else f", got `{text[:60]}`"
             problems.append(Problem(name, (), f"expected {error}{found}"))
     return values, problems
 

@@ -92,6 +92,23 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     run_days: Annotated[
         int, Meta(ge=0, le=36_500, description="Days that usage and run records are kept. 0 keeps them for ever.")
     ] = 365
+    call_state_hours: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=8760,
+            description="Hours that the thoughts before a tool call are kept, sealed, for clients that never send them"
+            " back. 0 keeps none.",
+        ),
+    ] = 24
+    seal_keys: Annotated[
+        Secret | None,
+        Meta(
+            description="Keys that seal what providers want back: 32 bytes each in base64, separated by commas. The"
+            " first seals, all open. Default: a file in `data_dir`, made at the first start.",
+            extra={"check": "seal_keys"},
+        ),
+    ] = None
     synchronous: Annotated[
         Literal["NORMAL", "FULL"],
         Meta(description="SQLite only. NORMAL survives a crash of the process, FULL also one of the machine."),

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from antiphon.protocol.ids import ResponseId
 
-__all__ = ["KeyId", "KeyRecord", "RunRow", "Tenant", "Turn", "UsageTotal"]
+__all__ = ["CallState", "KeyId", "KeyRecord", "RunRow", "Tenant", "Turn", "UsageTotal"]
 
 KeyId = NewType("KeyId", str)
 
@@ -56,6 +56,7 @@ class Turn(Struct, frozen=True):
         input: JSON array of the turn's own input items, each with an id; not those of earlier turns.
         provider: name of the provider that answered; reasoning is only replayed to where it came from.
         upstream_model: the provider's name of the model.
+        states: what the provider wants back with the output items, sealed; empty when there is nothing.
     """
 
     id: ResponseId
@@ -69,6 +70,20 @@ class Turn(Struct, frozen=True):
     response: bytes
     echo: bytes
     input: bytes
+    states: bytes = b""
+
+
+class CallState(Struct, frozen=True):
+    """What belongs to one call of a run, for clients that send back the call alone.
+
+    Attributes:
+        call: 32 bytes that stand for the call and the question that led to it.
+        body: sealed.
+    """
+
+    call: bytes
+    expires_at: int
+    body: bytes
 
 
 class RunRow(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What one transaction of the writer does: the four kinds of work, and the SQL behind them.
+"""What one transaction of the writer does: the kinds of work, and the SQL behind them.
 
 Rows are inserted by one statement for many rows, written here as text: a driver's `executemany` gives up the
 interpreter's lock once per row, and under a busy event loop each row then waits for its turn to get it back.
@@ -12,11 +12,23 @@ from msgspec import Struct, structs
 from sqlalchemy import Connection, Dialect, Table, and_, bindparam, delete, exists, or_, select, tuple_, update
 
 from antiphon.protocol.ids import ResponseId
-from antiphon.protocol.records import RunRow, Tenant, Turn
+from antiphon.protocol.records import CallState, RunRow, Tenant, Turn
 from antiphon.store.payload import INLINE_BYTES, Packer
-from antiphon.store.tables import blobs, responses, runs
+from antiphon.store.tables import blobs, call_states, responses, runs
 
-__all__ = ["REFRESH_STEP_S", "Batch", "Delete", "Insert", "Purge", "PurgeRuns", "Put", "Refresh", "Statements", "Work"]
+__all__ = [
+    "REFRESH_STEP_S",
+    "Batch",
+    "Delete",
+    "Insert",
+    "Purge",
+    "PurgeCalls",
+    "PurgeRuns",
+    "Put",
+    "Refresh",
+    "Statements",
+    "Work",
+]
 
 #: An expiry is only moved when it gains this much: a conversation in use costs one write a day, not one a turn.
 REFRESH_STEP_S = 86_400
@@ -28,18 +40,19 @@ _Row = tuple[object, ...]
 
 
 class Put(Struct, frozen=True):
-    """Insert a run, and the turn it made."""
+    """Insert a run, the turn it made, and what belongs to its calls."""
 
     tenant: Tenant
     run: RunRow
     turn: Turn | None
+    calls: Sequence[CallState] = ()
 
     @property
     def size_bytes(self) -> int:
         """What this holds in memory, roughly."""
         turn = self.turn
-        held = len(turn.response) + len(turn.echo) + len(turn.input) if turn else 0
-        return 512 + len(self.run.record) + held
+        held = len(turn.response) + len(turn.echo) + len(turn.input) + len(turn.states) if turn else 0
+        return 512 + len(self.run.record) + held + sum(128 + len(call.body) for call in self.calls)
 
 
 class Delete(Struct, frozen=True):
@@ -81,6 +94,18 @@ class Purge(Struct, frozen=True):
         return 128
 
 
+class PurgeCalls(Struct, frozen=True):
+    """Delete up to `limit` expired states of calls of all tenants."""
+
+    now: int
+    limit: int
+
+    @property
+    def size_bytes(self) -> int:
+        """What this holds in memory, roughly."""
+        return 128
+
+
 class PurgeRuns(Struct, frozen=True):
     """Delete up to `limit` run rows of all tenants that are older than `before`."""
 
@@ -93,7 +118,8 @@ class PurgeRuns(Struct, frozen=True):
         return 128
 
 
-Work = Put | Delete | Refresh | Purge | PurgeRuns
+_Other = Delete | Refresh | Purge | PurgeCalls | PurgeRuns
+Work = Put | _Other
 
 
 class Insert:
@@ -128,6 +154,13 @@ class Statements:
         self.blobs = Insert(
             blobs, dialect, conflict=" ON CONFLICT (tenant, digest) DO UPDATE SET digest = excluded.digest"
         )
+        # The newest of equal calls counts.
+        self.calls = Insert(
+            call_states,
+            dialect,
+            conflict=" ON CONFLICT (tenant, call) DO UPDATE SET response_id = excluded.response_id,"
+            " expires_at = excluded.expires_at, body = excluded.body",
+        )
         named = tuple_(blobs.c.tenant, blobs.c.digest).in_(bindparam("pairs", expanding=True))
         in_order = select(blobs.c.tenant, blobs.c.digest).where(named).order_by(blobs.c.tenant, blobs.c.digest)
         # SQLite has no row locks and needs none: its writer is alone. The two locks exclude each other, so that a
@@ -145,6 +178,17 @@ class Statements:
             )
             .returning(responses.c.tenant, responses.c.echo_digest)
         )
+        self.delete_calls = delete(call_states).where(
+            call_states.c.tenant == bindparam("tenant_id"), call_states.c.response_id == bindparam("turn_id")
+        )
+        stale = (
+            select(call_states.c.row)
+            .where(call_states.c.expires_at <= bindparam("now"))
+            .order_by(call_states.c.expires_at)
+            .limit(bindparam("most"))
+            .with_for_update(skip_locked=True)
+        )
+        self.purge_calls = delete(call_states).where(call_states.c.row.in_(stale.scalar_subquery()))
         old = (
             select(runs.c.row)
             .where(runs.c.created_at < bindparam("before"))
@@ -184,6 +228,7 @@ class _Puts(Struct):
     runs: list[_Row]
     turns: list[_Row]
     echoes: dict[tuple[str, bytes], bytes]
+    calls: dict[tuple[str, bytes], _Row]
 
 
 class Batch:
@@ -197,7 +242,7 @@ class Batch:
         self.unsure = False
         self._sql = statements
         self._packer = packer
-        self._steps: list[_Puts | Delete | Refresh | Purge | PurgeRuns] = []
+        self._steps: list[_Puts | _Other] = []
         for is_put, group in groupby(works, key=lambda work: isinstance(work, Put)):
             if is_put:
                 self._steps.append(self._packed(work for work in group if isinstance(work, Put)))
@@ -217,18 +262,24 @@ class Batch:
                 touched.append(self._refresh(connection, step))
             elif isinstance(step, Purge):
                 touched.append(self._purge(connection, step))
+            elif isinstance(step, PurgeCalls):
+                stale = {"now": step.now, "most": step.limit}
+                touched.append(connection.execute(self._sql.purge_calls, stale).rowcount)
             else:
                 old = {"before": step.before, "most": step.limit}
                 touched.append(connection.execute(self._sql.purge_runs, old).rowcount)
         return touched
 
     def _packed(self, puts: Iterable[Put]) -> _Puts:
-        ready = _Puts(count=0, runs=[], turns=[], echoes={})
+        ready = _Puts(count=0, runs=[], turns=[], echoes={}, calls={})
         for put in puts:
             ready.count += 1
             ready.runs.append(self._run_row(put.tenant.id, put.run))
             if put.turn is not None:
                 ready.turns.append(self._turn_row(put.tenant.id, put.turn, ready.echoes))
+            for state in put.calls:
+                key = (put.tenant.id, state.call)
+                ready.calls[key] = (*key, put.run.id, state.expires_at, state.body)
         return ready
 
     def _run_row(self, tenant: str, run: RunRow) -> _Row:
@@ -255,6 +306,7 @@ class Batch:
             self._packer.pack(turn.input),
             inline if inline is None else self._packer.pack(inline),
             digest,
+            turn.states or None,
         )
 
     def _put(self, connection: Connection, puts: _Puts) -> None:
@@ -262,6 +314,9 @@ class Batch:
         if puts.echoes:
             self._keep_echoes(connection, puts.echoes)
         (self._sql.turns_again if self.unsure else self._sql.turns).run(connection, puts.turns)
+        if puts.calls:
+            # In one order, so that two processes that write the same calls do not wait for each other.
+            self._sql.calls.run(connection, [puts.calls[key] for key in sorted(puts.calls)])
 
     def _keep_echoes(self, connection: Connection, echoes: dict[tuple[str, bytes], bytes]) -> None:
         found = connection.execute(self._sql.blobs_kept, {"pairs": sorted(echoes)})
@@ -273,6 +328,8 @@ class Batch:
         found = connection.execute(
             self._sql.delete, {"tenant_id": work.tenant.id, "turn_id": work.id, "now": work.now}
         ).all()
+        if found:
+            connection.execute(self._sql.delete_calls, {"tenant_id": work.tenant.id, "turn_id": work.id})
         self._drop_orphans(connection, [(tenant, digest) for tenant, digest in found])
         return len(found)
 

@@ -1,6 +1,6 @@
 """Every question that the store answers, one statement each. Ownership and expiry are part of each statement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import Tenant, Turn, UsageTotal
 from antiphon.store.payload import Unpacker
-from antiphon.store.tables import blobs, responses, runs
+from antiphon.store.tables import blobs, call_states, responses, runs
 
 __all__ = ["Queries", "UsageGroup"]
 
@@ -45,6 +45,7 @@ _TURN = (
     responses.c.model,
     responses.c.provider,
     responses.c.upstream_model,
+    responses.c.states,
     responses.c.response,
     responses.c.input,
     responses.c.echo,
@@ -66,6 +67,11 @@ class Queries:
         self._turn = readable.where(responses.c.id == bindparam("turn_id"))
         self._turns = readable.where(responses.c.id.in_(bindparam("turn_ids", expanding=True)))
         self._chain = _chain_statement(chain_turns)
+        self._calls = select(call_states.c.call, call_states.c.body).where(
+            call_states.c.tenant == bindparam("tenant_id"),
+            call_states.c.call.in_(bindparam("wanted", expanding=True)),
+            call_states.c.expires_at > bindparam("now"),
+        )
         self._record = select(runs.c.record).where(
             runs.c.tenant == bindparam("tenant_id"), runs.c.id == bindparam("run_id")
         )
@@ -97,6 +103,17 @@ class Queries:
             return None
         return newest_first[::-1]
 
+    def call_states(
+        self, connection: Connection, tenant: Tenant, *, calls: Iterable[bytes], now: int
+    ) -> Mapping[bytes, bytes]:
+        """What is kept for those calls."""
+        wanted = sorted(set(calls))
+        found: dict[bytes, bytes] = {}
+        for at in range(0, len(wanted), _IDS):
+            values = {"tenant_id": tenant.id, "wanted": wanted[at : at + _IDS], "now": now}
+            found.update((call, body) for call, body in connection.execute(self._calls, values))
+        return found
+
     def record(self, connection: Connection, tenant: Tenant, *, run_id: ResponseId) -> bytes | None:
         """A run's record."""
         found = connection.execute(self._record, {"tenant_id": tenant.id, "run_id": run_id}).scalar()
@@ -115,7 +132,7 @@ class Queries:
         # `echoes` remembers the shared ones that earlier rows brought.
         unpack = self._unpacker.unpack
         *facts, response, given, echo, digest, blob = row
-        turn_id, previous_id, created_at, expires_at, status, model, provider, upstream_model = facts
+        turn_id, previous_id, created_at, expires_at, status, model, provider, upstream_model, states = facts
         if digest is not None:
             if blob is not None and digest not in echoes:
                 echoes[digest] = unpack(blob)
@@ -133,6 +150,7 @@ class Queries:
             response=unpack(response),
             echo=unpack(echo) if digest is None else echoes[digest],
             input=unpack(given),
+            states=states or b"",
         )
 
 

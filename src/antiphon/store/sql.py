@@ -5,7 +5,7 @@ does what; the SQL is in `batch`, `reading` and `keys`.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Self, TypeVar
@@ -14,9 +14,9 @@ from sqlalchemy import Connection, literal, select
 
 from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.ids import ResponseId
-from antiphon.protocol.records import KeyId, KeyRecord, RunRow, Tenant, Turn, UsageTotal
+from antiphon.protocol.records import CallState, KeyId, KeyRecord, RunRow, Tenant, Turn, UsageTotal
 from antiphon.store.base import Clock, Database, Patience, StoreSettings, open_database, patiently
-from antiphon.store.batch import Delete, Purge, PurgeRuns, Put, Refresh
+from antiphon.store.batch import Delete, Purge, PurgeCalls, PurgeRuns, Put, Refresh, Work
 from antiphon.store.keys import KeyTable
 from antiphon.store.migrate import migrate_database
 from antiphon.store.reading import Queries, UsageGroup
@@ -74,12 +74,12 @@ class SqlStore:
         self._readers.shutdown(cancel_futures=True)
         self._database.close()
 
-    async def put(self, tenant: Tenant, run: RunRow, turn: Turn | None) -> None:
-        """Write the run and, where given, the turn in one transaction; return once it is committed.
+    async def put(self, tenant: Tenant, run: RunRow, turn: Turn | None, *, calls: Sequence[CallState] = ()) -> None:
+        """Write the run and, where given, the turn and the calls in one transaction; return once it is committed.
 
         Waits while the writer's bounded queue is full. A cancelled caller does not undo what was queued.
         """
-        await self._in_time(self._writer.submit(Put(tenant, run, turn)))
+        await self._in_time(self._writer.submit(Put(tenant, run, turn, calls)))
 
     def post(self, tenant: Tenant, run: RunRow) -> bool:
         """Queue a run row without waiting. False, and counted, when the bounded queue is full or the store closed."""
@@ -116,6 +116,10 @@ class SqlStore:
         work = Delete(tenant, response_id, self._clock.now())
         return await self._in_time(self._writer.submit(work)) > 0
 
+    async def call_states(self, tenant: Tenant, calls: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        """The bodies of those of the named calls that are kept and have not expired."""
+        return await self._read(partial(self._queries.call_states, tenant=tenant, calls=calls, now=self._clock.now()))
+
     async def record(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The run record (JSON) of a run, stored or not."""
         return await self._read(partial(self._queries.record, tenant=tenant, run_id=response_id))
@@ -134,18 +138,20 @@ class SqlStore:
 
         In small transactions, between which other writes get their turn. Returns how many turns were removed.
         """
-        removed = 0
-        while True:
-            batch = await self._in_time(self._writer.submit(Purge(now, _PURGE_ROWS)))
-            removed += batch
-            if batch < _PURGE_ROWS:
-                return removed
+        return await self._purge(Purge(now, _PURGE_ROWS))
+
+    async def purge_calls(self, now: int) -> int:
+        """Remove the states of calls that have expired by `now`, as gently. Returns how many."""
+        return await self._purge(PurgeCalls(now, _PURGE_ROWS))
 
     async def purge_runs(self, before: int) -> int:
-        """Remove the run rows of all tenants from before that time, as gently as `purge`. Returns how many."""
+        """Remove the run rows of all tenants from before that time, as gently. Returns how many."""
+        return await self._purge(PurgeRuns(before, _PURGE_ROWS))
+
+    async def _purge(self, work: Work) -> int:
         removed = 0
         while True:
-            batch = await self._in_time(self._writer.submit(PurgeRuns(before, _PURGE_ROWS)))
+            batch = await self._in_time(self._writer.submit(work))
             removed += batch
             if batch < _PURGE_ROWS:
                 return removed

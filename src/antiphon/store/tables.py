@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-__all__ = ["KEYS_COUNTER", "blobs", "counters", "keys", "metadata", "responses", "runs"]
+__all__ = ["KEYS_COUNTER", "blobs", "call_states", "counters", "keys", "metadata", "responses", "runs"]
 
 #: The counter that grows with every change of a key.
 KEYS_COUNTER = "keys"
@@ -48,6 +48,7 @@ responses = Table(
     # Exactly one of the two is set: a small echo stands here, a large one once per tenant in `blobs`.
     Column("echo", LargeBinary),
     Column("echo_digest", LargeBinary),
+    Column("states", LargeBinary),
     UniqueConstraint("id", name="responses_id"),
 )
 # Both only hold the rows where their column is set, which the migrations say. Said here as well, it would make every
@@ -64,6 +65,21 @@ blobs = Table(
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("tenant", "digest", name="blobs_digest"),
 )
+
+call_states = Table(
+    "call_states",
+    metadata,
+    _row_number(),
+    Column("tenant", Text, nullable=False),
+    Column("call", LargeBinary, nullable=False),
+    # The run that made it: they are deleted together.
+    Column("response_id", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("tenant", "call", name="call_states_call"),
+)
+Index("call_states_response", call_states.c.response_id)
+Index("call_states_expires_at", call_states.c.expires_at)
 
 runs = Table(
     "runs",
