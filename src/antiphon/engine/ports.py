@@ -8,7 +8,7 @@ from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.events import Event
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.protocol.ids import ResponseId
-from antiphon.protocol.records import RunRow, Tenant, Turn
+from antiphon.protocol.records import CallState, RunRow, Tenant, Turn
 from antiphon.protocol.request import Notice
 from antiphon.protocol.target import Target
 
@@ -35,8 +35,8 @@ class Store(Protocol):
     def available(self) -> bool:
         """False while the database is known not to answer, or not to take writes. Costs nothing."""
 
-    async def put(self, tenant: Tenant, run: RunRow, turn: Turn | None) -> None:
-        """Write the run and, where given, the turn in one transaction; return once it is committed.
+    async def put(self, tenant: Tenant, run: RunRow, turn: Turn | None, *, calls: Sequence[CallState] = ()) -> None:
+        """Write the run and, where given, the turn and the calls in one transaction; return once it is committed.
 
         Waits while the writer's bounded queue is full. A cancelled caller does not undo what was queued.
         """
@@ -61,6 +61,9 @@ class Store(Protocol):
 
     async def delete(self, tenant: Tenant, response_id: ResponseId) -> bool:
         """Delete a stored turn with its content. False when there was none."""
+
+    async def call_states(self, tenant: Tenant, calls: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        """The bodies of those of the named calls that are kept and have not expired."""
 
     async def record(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The run record (JSON) of a run, stored or not."""
