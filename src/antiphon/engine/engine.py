@@ -3,6 +3,7 @@
 import asyncio
 from typing import Never
 
+from antiphon.engine.counting import count_input
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Arrival
@@ -61,6 +62,10 @@ class Engine:
         finally:
             del self._live[run.id]
             self._check_idle()
+
+    async def count_input(self, request: Request, tenant: Tenant) -> int | None:
+        """The tokens of a prompt as its provider counts them; see `engine.counting`."""
+        return await count_input(request, tenant, parts=self._parts)
 
     async def retrieve(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The resource as JSON: a stored one, or the snapshot of one that is being made."""

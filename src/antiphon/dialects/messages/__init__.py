@@ -1,0 +1,1 @@
+"""Anthropic's Messages dialect: the client side of `POST /v1/messages`."""

@@ -1,0 +1,118 @@
+"""A run's events, or the response they end in, as a client of the Messages API reads them."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from antiphon.dialects.messages.content import content_of
+from antiphon.dialects.messages.ending import message_id, problem_of, stop_of, usage_of
+from antiphon.dialects.messages.wire import (
+    ErrorEvent,
+    MessageBody,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    UsageCounts,
+    encode_event,
+)
+from antiphon.dialects.messages.writer import ContentWriter
+from antiphon.protocol import events
+from antiphon.protocol.deltas import OutcomeDelta, Stopped
+from antiphon.protocol.response import Response
+
+__all__ = ["Asked", "MessagesAnswer", "MessagesStream"]
+
+_PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_encode = msgspec.json.Encoder().encode
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the request says about how its answer shall look.
+
+    Attributes:
+        omits_thinking: the text of thoughts is not shown.
+        input_tokens: an estimate, told before the provider has counted.
+    """
+
+    request_id: str = ""
+    omits_thinking: bool = False
+    input_tokens: int = 0
+
+
+class MessagesStream:
+    """One stream. Implements `dialects.base.StreamEncoder`."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._writer = ContentWriter(omits_thinking=asked.omits_thinking)
+        self._opening = b""  # held until there is something behind it
+        self._native = ""
+        self.heartbeat = _PING
+
+    def see(self, delta: OutcomeDelta) -> None:
+        """Only the upstream's own word for its end is of interest."""
+        if isinstance(delta, Stopped):
+            self._native = delta.native
+
+    def encode(self, batch: Sequence[events.Event]) -> bytes:
+        """The blocks that these events write."""
+        for event in batch:
+            if isinstance(event, events.Created):
+                self._opening = encode_event(self._start(event.response))
+            else:
+                self._writer.write(event)
+        return self._joined()
+
+    def end(self, batch: Sequence[events.Event]) -> bytes:
+        """The last blocks, and how it ended: with its stop reason and usage, or with an error."""
+        data = self.encode(batch[:-1])
+        last = batch[-1]
+        if isinstance(last, events.Failed):
+            problem = problem_of(last.response.error)
+            return self._opened() + data + encode_event(ErrorEvent(problem, self._asked.request_id))
+        if isinstance(last, events.Completed | events.Incomplete):
+            response = last.response
+            delta = MessageDelta(stop_of(response, native=self._native), usage_of(response))
+            return self._opened() + data + encode_event(delta) + encode_event(MessageStop())
+        return data
+
+    def _start(self, response: Response) -> MessageStart:
+        usage = UsageCounts(self._asked.input_tokens, 0, 0, 0)
+        return MessageStart(MessageBody(message_id(response.id), response.model, usage))
+
+    def _opened(self) -> bytes:
+        opening, self._opening = self._opening, b""
+        return opening
+
+    def _joined(self) -> bytes:
+        written = self._writer.take()
+        if not written:
+            return b""
+        return self._opened() + b"".join(map(encode_event, written))
+
+
+class MessagesAnswer:
+    """One answer in one piece. Implements `dialects.base.AnswerEncoder`."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._native = ""
+
+    def see(self, delta: OutcomeDelta) -> None:
+        """As a stream does."""
+        if isinstance(delta, Stopped):
+            self._native = delta.native
+
+    def encode(self, response: Response) -> bytes:
+        """The message."""
+        stop = stop_of(response, native=self._native)
+        message = MessageBody(
+            message_id(response.id),
+            response.model,
+            usage_of(response),
+            content=content_of(response.output, omits_thinking=self._asked.omits_thinking),
+            stop_reason=stop.stop_reason,
+            stop_sequence=stop.stop_sequence,
+            stop_details=stop.stop_details,
+        )
+        return _encode(message)

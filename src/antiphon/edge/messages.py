@@ -1,0 +1,45 @@
+"""`/v1/messages`: the front door for clients of Anthropic's Messages API."""
+
+import msgspec
+
+from antiphon.dialects.messages.count import estimate_input
+from antiphon.dialects.messages.encode import Asked, MessagesAnswer, MessagesStream
+from antiphon.dialects.messages.parse import parse_count, parse_messages
+from antiphon.edge.app import Services
+from antiphon.edge.asgi import Exchange, Headers, send_bytes
+from antiphon.edge.door import answer_whole, answer_with_stream
+from antiphon.edge.watch import Watch
+
+__all__ = ["count_tokens", "create"]
+
+_BETA = b"anthropic-beta"
+
+
+async def create(services: Services, exchange: Exchange) -> None:
+    """`POST /v1/messages`."""
+    body = await services.bodies.read_json(exchange)
+    parsed = parse_messages(body, betas=exchange.header(_BETA))
+    request = parsed.request
+    exchange.known.allow_model(request.model)
+    if request.stream:
+        asked = Asked(exchange.request_id, parsed.omits_thinking, estimate_input(request))
+        await answer_with_stream(services, exchange, request=request, encoder=MessagesStream(asked))
+    else:
+        asked = Asked(exchange.request_id, parsed.omits_thinking)
+        await answer_whole(services, exchange, request=request, encoder=MessagesAnswer(asked))
+
+
+async def count_tokens(services: Services, exchange: Exchange) -> None:
+    """`POST /v1/messages/count_tokens`: by the provider where it counts, else an estimate that says that it is one."""
+    request = parse_count(await services.bodies.read_json(exchange), betas=exchange.header(_BETA))
+    exchange.known.allow_model(request.model)
+    async with Watch(exchange):
+        counted = await services.engine.count_input(request, exchange.known.tenant)
+    if exchange.client_gone:
+        return
+    answer: dict[str, object] = {"input_tokens": counted}
+    headers: Headers = []
+    if counted is None:
+        answer = {"input_tokens": estimate_input(request), "estimated": True}
+        headers.append((b"x-antiphon-estimated", b"input_tokens"))
+    await send_bytes(exchange, 200, body=msgspec.json.encode(answer), headers=headers)
