@@ -65,7 +65,8 @@ def providers_table() -> str:
             continue
         keys = " or ".join(f"`{name}`" for name in entry.key_env) or "none needed"
         on = "yes" if entry.auto and entry.base_url and entry.key_env else "no"
-        rows.append((f"`{entry.name}`", keys, f"`{entry.base_url}`" if entry.base_url else "yours", on))
+        address = entry.address(entry.protocol)
+        rows.append((f"`{entry.name}`", keys, f"`{address}`" if address else "yours", on))
     return _table(("Name", "Key", "Base URL", "On by its key alone"), rows)
 
 

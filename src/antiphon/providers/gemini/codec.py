@@ -21,7 +21,7 @@ from antiphon.providers.gemini.reader import Expected
 from antiphon.providers.gemini.wire import Content, WirePart
 from antiphon.providers.names import ToolNames
 
-__all__ = ["GeminiCodec"]
+__all__ = ["GeminiCodec", "auth_headers"]
 
 _encode = msgspec.json.Encoder().encode
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -33,6 +33,17 @@ _API_KEYS = ("AIza", "AQ.")
 _ACCESS_TOKEN = "ya29."  # noqa: S105 - how Google's tokens begin, no secret
 #: Model names that are a path already.
 _PATHS = ("models/", "tunedModels/", "publishers/", "endpoints/", "projects/")
+
+
+def auth_headers(target: Target) -> dict[str, str]:
+    """The key as Google wants to be shown it, and what the configuration adds."""
+    configured = {name.lower(): value for name, value in target.headers.items()}
+    if target.credential is None or "authorization" in configured:
+        return configured
+    secret = target.credential.secret.value
+    if secret.startswith(_ACCESS_TOKEN) or (_is_vertex(target) and not secret.startswith(_API_KEYS)):
+        return {"authorization": f"Bearer {secret}", **configured}
+    return {"x-goog-api-key": secret, **configured}
 
 
 class GeminiCodec:
@@ -47,7 +58,7 @@ class GeminiCodec:
         facts = facts_of(target.model)
         params = ParamWriter(request, facts, is_vertex=_is_vertex(target))
         params.write()
-        uploads = target.base_url if target.upstream_ids == "allow" else ""
+        uploads = _base_url(target) if target.upstream_ids == "allow" else ""
         transcript = Transcript(facts, PartWriter(media, forward=_forwards(target, facts), uploads=uploads))
         for text in (request.instructions, params.prompt):
             if text:
@@ -91,6 +102,11 @@ def _forwards(target: Target, facts: Facts) -> bool:
     return target.fetches_urls and facts.web_files
 
 
+def _base_url(target: Target) -> str:
+    """The OpenAI-compatible endpoint lies below the native one, and is what many have as Gemini's base URL."""
+    return target.base_url.removesuffix("/openai")
+
+
 def _streams(request: Request, target: Target) -> bool:
     """The operator's overlay and setting go before the client's wish."""
     overlay = target.params.get("stream")
@@ -102,7 +118,7 @@ def _streams(request: Request, target: Target) -> bool:
 def _url(target: Target, *, stream: bool) -> str:
     model = target.model if target.model.startswith(_PATHS) else f"models/{target.model}"
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return f"{target.base_url}/{quote(model, safe='/@:')}:{method}"
+    return f"{_base_url(target)}/{quote(model, safe='/@:')}:{method}"
 
 
 def _headers(target: Target, *, stream: bool) -> dict[str, str]:
@@ -110,14 +126,7 @@ def _headers(target: Target, *, stream: bool) -> dict[str, str]:
         "content-type": "application/json",
         "accept": "text/event-stream" if stream else "application/json",
     }
-    configured = {name.lower(): value for name, value in target.headers.items()}
-    if target.credential is not None and "authorization" not in configured:
-        secret = target.credential.secret.value
-        if secret.startswith(_ACCESS_TOKEN) or (_is_vertex(target) and not secret.startswith(_API_KEYS)):
-            headers["authorization"] = f"Bearer {secret}"
-        else:
-            headers["x-goog-api-key"] = secret
-    return headers | configured
+    return headers | auth_headers(target)
 
 
 def _overlay(body: dict[str, object], params: Mapping[str, Raw]) -> None:

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-__all__ = ["Mark", "State", "read_state", "write_state"]
+__all__ = ["Mark", "RawPart", "State", "read_state", "write_state"]
 
 #: A part that no item stands for, as it came.
 RawPart = dict[str, object]

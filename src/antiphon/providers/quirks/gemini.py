@@ -1,7 +1,9 @@
-"""Google Gemini through its OpenAI-compatible endpoint.
+"""Google Gemini: its own generateContent, or with `protocol: chat` its OpenAI-compatible endpoint.
 
-Signatures of thoughts travel in `extra_content` of tool calls, and Gemini 3 refuses a call that comes back without.
-Unknown fields are refused with 400, so only what Google's page on OpenAI compatibility shows is sent (2026-11).
+Which model takes what stands in `providers.gemini.models`; everything here but names, keys and addresses is about the
+OpenAI-compatible endpoint. There signatures of thoughts travel in `extra_content` of tool calls, and Gemini 3 refuses a
+call that comes back without. Unknown fields are refused with 400, so only what Google's page on OpenAI compatibility
+shows is sent (2026-11).
 """
 
 from antiphon.providers.quirks.base import Quirks
@@ -13,6 +15,8 @@ QUIRKS = Quirks(
     base_url="https://generativelanguage.googleapis.com/v1beta/openai",
     key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     key_required=True,
+    protocol="gemini",
+    base_urls={"gemini": "https://generativelanguage.googleapis.com/v1beta"},
     logprobs=False,
     logit_bias=False,
     seed="none",
