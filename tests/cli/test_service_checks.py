@@ -184,3 +184,14 @@ def test_operators_own_model_must_be_a_gguf_file(tmp_path: Path) -> None:
     assert found.state == "failed"
     assert "which is not a GGUF file" in found.text
     assert "local: off" in found.mend
+
+
+def test_provider_of_the_messages_api_is_asked_with_its_own_headers(tmp_path: Path) -> None:
+    with ThreadedUpstream(answer({"data": []})) as up:
+        text = f"providers:\n  acme: {{base_url: '{up.url}', protocol: anthropic, api_key: sk-1}}\n"
+        settings = settings_with(tmp_path, text)
+        (visit,) = asyncio.run(check_providers(catalog_of(settings), timeout_s=5, offline=False))
+        (seen,) = up.requests
+    assert visit.finding.state == "ok"
+    assert (seen.headers["x-api-key"], seen.headers["anthropic-version"]) == ("sk-1", "2023-06-01")
+    assert "authorization" not in seen.headers

@@ -14,6 +14,9 @@ from antiphon.cli.options import LOCAL_URL
 from antiphon.config.settings import Settings
 from antiphon.local.model import LocalModelError, check_runtime, ensure_model, smollm2
 from antiphon.protocol.exchange import NetworkFault, Phase, UpstreamRequest
+from antiphon.protocol.target import Target
+from antiphon.providers.anthropic.address import headers_for
+from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import quirks
 from antiphon.routing.catalog import Catalog, Provider
 from antiphon.upstream.probe import Probed, probe
@@ -101,13 +104,10 @@ async def check_providers(catalog: Catalog, *, offline: bool, timeout_s: float =
 async def _visit(provider: Provider, timeout_s: float) -> Visit:
     target = provider.template
     facts = quirks(target.quirks)
-    headers = {name.lower(): value for name, value in target.headers.items()}
-    if target.credential is not None:
-        headers.setdefault(facts.auth_header, facts.auth_prefix + target.credential.secret.value)
     request = UpstreamRequest(
         url=f"{target.base_url}/models",
         body=b"",
-        headers=headers,
+        headers=_headers(target, facts),
         provider=provider.name,
         proxy=target.proxy,
         ca_file=target.ca_file,
@@ -118,6 +118,16 @@ async def _visit(provider: Provider, timeout_s: float) -> Visit:
         why = fault.detail or fault.message
         return Visit(bad(provider.name, f"{target.base_url} cannot be reached: {why}", mend=_MENDS[fault.phase]))
     return Visit(_judge(provider, answer), answer.date)
+
+
+def _headers(target: Target, facts: Quirks) -> Mapping[str, str]:
+    """The key, as requests of that dialect carry it."""
+    if target.protocol == "anthropic":
+        return headers_for(target, facts, stream=False)
+    headers = {name.lower(): value for name, value in target.headers.items()}
+    if target.credential is not None:
+        headers.setdefault(facts.auth_header, facts.auth_prefix + target.credential.secret.value)
+    return headers
 
 
 def _judge(provider: Provider, answer: Probed) -> Finding:

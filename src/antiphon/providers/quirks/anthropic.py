@@ -1,7 +1,8 @@
-"""Anthropic through its OpenAI-compatible endpoint.
+"""Anthropic, by its own Messages API; what models differ in stands in `providers.anthropic.models`.
 
-The vendor ignores most fields that are off here (its page on OpenAI SDK compatibility, 2026-11); leaving them out lets
-us tell the client so. System text is moved to the front there anyway.
+The facts below are those of its OpenAI-compatible endpoint, which `protocol: chat` reaches. It ignores most fields that
+are off here (the vendor's page on OpenAI SDK compatibility, 2026-11); leaving them out lets us tell the client so.
+System text is moved to the front there anyway.
 """
 
 from antiphon.providers.quirks.base import Quirks
@@ -13,6 +14,7 @@ QUIRKS = Quirks(
     base_url="https://api.anthropic.com/v1",
     key_env=("ANTHROPIC_API_KEY",),
     key_required=True,
+    protocol="anthropic",
     temperature_max=1.0,
     penalties=False,
     logprobs=False,
