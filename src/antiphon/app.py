@@ -31,7 +31,9 @@ from antiphon.protocol.faults import StoreFault
 from antiphon.providers.anthropic.codec import AnthropicCodec
 from antiphon.providers.chat.codec import ChatCodec
 from antiphon.providers.gemini.codec import GeminiCodec
+from antiphon.providers.responses.codec import ResponsesCodec
 from antiphon.routing.catalog import build_catalog, local_provider
+from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
 from antiphon.store.base import StoreSettings
 from antiphon.store.sql import SqlStore
@@ -125,7 +127,12 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             router=router,
             client=client,
             media=MediaInliner(_fetcher(settings)),
-            codecs={"chat": ChatCodec(), "anthropic": AnthropicCodec(), "gemini": GeminiCodec()},
+            codecs={
+                "chat": ChatCodec(),
+                "responses": ResponsesCodec(),
+                "anthropic": AnthropicCodec(),
+                "gemini": GeminiCodec(),
+            },
             clock=clock,
             ids=ids,
             limits=RunLimits(settings.limits.run_s, settings.store.retention_days or None, settings.store.first_line),
@@ -148,6 +155,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             new_request_id=ids.new_request_id,
             ready=_readiness(store, local, alone=len(catalog.providers) == 1),
             serves_docs=server.docs,
+            responses_only=_responses_only(settings),
         )
 
 
@@ -238,6 +246,11 @@ def _readiness(store: SqlStore, local: LocalModel | None, *, alone: bool) -> Cal
         return checks
 
     return ready
+
+
+def _responses_only(settings: Settings) -> ResponsesOnly | None:
+    endpoints = settings.endpoints
+    return ResponsesOnly(endpoints.responses_only_models) if endpoints.responses_only == "refuse" else None
 
 
 def _with_cors(app: AsgiApp, settings: Settings) -> AsgiApp:

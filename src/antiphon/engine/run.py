@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-from msgspec import structs
+from msgspec import Raw, structs
 
 from antiphon.engine.allowed import AllowedCalls
 from antiphon.engine.attempts import Call, attempt
@@ -25,8 +25,10 @@ from antiphon.engine.record import Arrival, Attempt, Record, Timing, first_line
 from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
 from antiphon.protocol.echo import begin_response
+from antiphon.protocol.extended import extended
 from antiphon.protocol.faults import Fault, ServerFault, StoreFault, UpstreamFault
 from antiphon.protocol.ids import ResponseId
+from antiphon.protocol.reading import read_fields
 from antiphon.protocol.records import RunRow, Tenant
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import Response
@@ -246,7 +248,10 @@ class Run:
     ) -> Response:
         """Close the response, commit it, and only then tell the client that it ended."""
         usage = self._usage() if status != "failed" or self._output_seen else None
-        outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._service_tier)
+        more = self._upstreams_own()
+        if usage is not None and "usage" in more:
+            usage = extended(usage, read_fields(more.pop("usage")))
+        outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._service_tier, more)
         closing, terminal = self._assembler.finish(outcome)
         self._trace(closing)
         response = await self._commit(terminal.response)
@@ -255,6 +260,14 @@ class Run:
         if status != "cancelled":
             await self._sink.end([*closing, terminal])
         return response
+
+    def _upstreams_own(self) -> dict[str, Raw]:
+        """What an upstream of the client's own dialect said of its finished response that no field of ours can say."""
+        stopped, plan = self._stopped, self._plan
+        if stopped is None or stopped.vendor is None or plan is None:
+            return {}
+        own = plan.call.target.protocol == self._request.dialect == "responses"
+        return read_fields(stopped.vendor) if own else {}
 
     def _usage(self) -> Usage | None:
         if self._plan is None:

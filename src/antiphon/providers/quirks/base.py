@@ -65,6 +65,7 @@ class ModelRule(Struct, frozen=True, kw_only=True):
     reasoning_replay_when: ReplayWhen | None = None
     think_tags: bool | None = None
     forced_tool_choice: ForcedToolChoice | None = None
+    sealed_reasoning: bool | None = None
     stream: Streaming | None = None
     extra: Mapping[str, Raw] | None = None
 
@@ -136,6 +137,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
         reasoning_replay_required: tool turns are refused without the field; it is sent empty when the thought is lost.
         think_tags: the answer's text starts with thoughts inside <think> tags.
 
+    Its Responses endpoint, where that is spoken:
+        responses_bare: a thin layer over chat. It takes functions only and wants every item spelled out, and it says
+            `completed` where the answer was cut at the limit.
+        responses_fields: tuning fields that it takes although they are not in OpenAI's API.
+        responses_thoughts: it wants the text of earlier reasoning back.
+        sealed_reasoning: it may be asked for reasoning in encrypted form, and takes that back.
+
         rules: exceptions per model; all that match apply, in order, so general ones stand first.
     """
 
@@ -202,6 +210,11 @@ class Quirks(Struct, frozen=True, kw_only=True):
     reasoning_replay_when: ReplayWhen = "never"
     reasoning_replay_required: bool = False
     think_tags: bool = False
+
+    responses_bare: bool = False
+    responses_fields: tuple[str, ...] = ()
+    responses_thoughts: bool = False
+    sealed_reasoning: bool = True
 
     rules: tuple[ModelRule, ...] = ()
 

@@ -23,4 +23,5 @@ QUIRKS = Quirks(
     reasoning_replay="reasoning_content",
     reasoning_replay_when="tool_turns",
     reasoning_replay_required=True,
+    responses_thoughts=True,
 )

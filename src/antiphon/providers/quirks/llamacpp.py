@@ -15,6 +15,18 @@ QUIRKS = Quirks(
     reasoning_request="chat_template_kwargs",
     reasoning_replay="reasoning_content",
     reasoning_replay_when="tool_turns",
+    responses_bare=True,
+    responses_fields=(
+        "top_k",
+        "min_p",
+        "seed",
+        "stop",
+        "logit_bias",
+        "presence_penalty",
+        "frequency_penalty",
+    ),
+    responses_thoughts=True,
+    sealed_reasoning=False,
     # The model that comes along has a chat template without tools: it talks on, whatever is forced.
     rules=(ModelRule(match=("smollm2*",), forced_tool_choice="never"),),
 )

@@ -13,6 +13,7 @@ RULES = (
         match=("gpt-3.5*", "gpt-4*", "chatgpt-4o*", "ft:gpt-3.5*", "ft:gpt-4*", "gpt-5-chat*"),
         developer_role=False,
         reasoning_request="none",
+        sealed_reasoning=False,
     ),
     ModelRule(
         match=("o1*", "o3*", "o4*", "codex-mini*"),

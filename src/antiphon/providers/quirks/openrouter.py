@@ -21,4 +21,5 @@ QUIRKS = Quirks(
     efforts=ALL_EFFORTS,
     reasoning_replay="reasoning_details",
     reasoning_replay_when="always",
+    responses_fields=("top_k", "presence_penalty", "frequency_penalty"),
 )

@@ -1,0 +1,1 @@
+"""The Responses codec, for upstreams that speak the gateway's own dialect."""

@@ -1,0 +1,91 @@
+"""The Responses dialect towards an upstream: the gateway's own, so that as little as possible is written anew."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from antiphon.protocol.faults import Fault
+from antiphon.protocol.request import Request
+from antiphon.protocol.target import Target
+from antiphon.providers.base import Decoder, Encoded, InlineMedia
+from antiphon.providers.chat.faults import http_fault
+from antiphon.providers.names import ToolNames
+from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.registry import effective
+from antiphon.providers.responses.body import Written, edit_body, write_body
+from antiphon.providers.responses.decode import ResponsesDecoder
+from antiphon.providers.responses.parts import media_urls
+from antiphon.providers.responses.reader import Expected
+
+__all__ = ["ResponsesCodec"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ResponsesCodec:
+    """Implements `providers.base.Codec`. Holds nothing: one serves all."""
+
+    def encode(self, request: Request, target: Target, *, media: InlineMedia) -> Encoded:
+        """Write the upstream request: from the client's own body where that speaks this dialect.
+
+        Raises:
+            RequestFault: 400 for what cannot be said to this upstream, and for objects at its account.
+        """
+        quirks = effective(target.quirks, target.model)
+        stream = _streams(request, target, quirks)
+        write = edit_body if request.dialect == "responses" and request.body else write_body
+        written: Written = write(request, target, media=media)
+        body = written.body
+        if stream or "stream" in body:
+            body["stream"] = stream
+        if not stream:
+            body.pop("stream_options", None)
+        body.update(target.params)
+        return Encoded(
+            url=f"{target.base_url}/responses",
+            headers=_headers(target, quirks, stream=stream),
+            body=_encode(body),
+            stream=stream,
+            notices=tuple(written.notices),
+        )
+
+    def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
+        """The URLs to fetch: all, where the upstream is not trusted to fetch them from the public internet."""
+        return () if target.fetches_urls else tuple(media_urls(request.input))
+
+    def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
+        """A decoder for one answer."""
+        quirks = effective(target.quirks, target.model)
+        expected = Expected()
+        if quirks.responses_bare:
+            names = ToolNames(request.tools) if request.tools else None
+            expected = Expected(
+                names=None if names is None or names.plain else names, hidden_limit=request.max_output_tokens
+            )
+        return ResponsesDecoder(expected, target, content_type=content_type)
+
+    def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
+        """Explain an answer that is no 2xx."""
+        return http_fault(status, headers, body=body, target=target)
+
+
+def _streams(request: Request, target: Target, quirks: Quirks) -> bool:
+    """The operator's overlay and setting go before what is known of the provider, that before the client's wish."""
+    overlay = target.params.get("stream")
+    if overlay is not None:
+        return bytes(overlay) == b"true"
+    for setting in (target.stream, quirks.stream):
+        if setting != "auto":
+            return setting == "always"
+    return request.stream
+
+
+def _headers(target: Target, quirks: Quirks, *, stream: bool) -> dict[str, str]:
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if stream else "application/json",
+    }
+    if target.credential is not None:
+        headers[quirks.auth_header] = quirks.auth_prefix + target.credential.secret.value
+    headers.update((name.lower(), value) for name, value in target.headers.items())
+    return headers
