@@ -34,6 +34,7 @@ from antiphon.providers.gemini.codec import GeminiCodec
 from antiphon.providers.responses.codec import ResponsesCodec
 from antiphon.routing.catalog import build_catalog, local_provider
 from antiphon.routing.doors import ResponsesOnly
+from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
 from antiphon.store.base import StoreSettings
 from antiphon.store.sql import SqlStore
@@ -156,6 +157,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             ready=_readiness(store, local, alone=len(catalog.providers) == 1),
             serves_docs=server.docs,
             responses_only=_responses_only(settings),
+            responses_only=_responses_only(settings),
         )
 
 
@@ -246,6 +248,11 @@ def _readiness(store: SqlStore, local: LocalModel | None, *, alone: bool) -> Cal
         return checks
 
     return ready
+
+
+def _responses_only(settings: Settings) -> ResponsesOnly | None:
+    endpoints = settings.endpoints
+    return ResponsesOnly(endpoints.responses_only_models) if endpoints.responses_only == "refuse" else None
 
 
 def _responses_only(settings: Settings) -> ResponsesOnly | None:

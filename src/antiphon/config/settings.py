@@ -14,6 +14,7 @@ from antiphon.config.secret import Secret
 
 __all__ = [
     "Document",
+    "EndpointSettings",
     "FetchSettings",
     "LimitSettings",
     "LocalSettings",
@@ -162,6 +163,27 @@ class FetchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = ()
 
 
+class EndpointSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The other front doors: `/v1/chat/completions` and `/v1/messages`."""
+
+    responses_only: Annotated[
+        Literal["refuse", "bridge"],
+        Meta(description="What they do with models that only `/v1/responses` serves: name it, or answer all the same."),
+    ] = "refuse"
+    responses_only_models: Annotated[
+        tuple[_ModelPattern, ...],
+        Meta(description="Those models, by the providers' names for them."),
+    ] = (
+        "gpt-5-pro*",
+        "gpt-5-chat-latest",
+        "gpt-5-mini*",
+        "gpt-5-nano*",
+        "gpt-5-codex*",
+        "o1-pro*",
+        "codex-mini*",
+    )
+
+
 class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One upstream. For a provider that Antiphon knows, everything has a default."""
 
@@ -257,6 +279,9 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fetch: Annotated[FetchSettings, Meta(description="How URLs that clients name are fetched.")] = field(
         default_factory=FetchSettings
     )
+    endpoints: Annotated[
+        EndpointSettings, Meta(description="The other front doors: Chat Completions and Messages.")
+    ] = field(default_factory=EndpointSettings)
     providers: Annotated[
         Mapping[_ProviderName, _Provider] | None,
         Meta(description="Upstreams by name. Default: every known one whose usual key variable is set."),

@@ -23,6 +23,7 @@ from antiphon.engine.engine import Engine
 from antiphon.engine.ports import Clock
 from antiphon.protocol.faults import Fault, RequestFault, ServerFault
 from antiphon.protocol.request import Dialect
+from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
 
 __all__ = ["Edge", "EdgeRoute", "Handler", "Services"]
@@ -33,7 +34,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class Services(Struct, frozen=True):
-    """What handlers work with."""
+    """What handlers work with. Without `responses_only` every model can be asked through every door."""
 
     engine: Engine
     keys: KeyRing
@@ -45,6 +46,7 @@ class Services(Struct, frozen=True):
     new_request_id: Callable[[], str]
     ready: Callable[[], Awaitable[dict[str, str]]]
     serves_docs: bool = True
+    responses_only: ResponsesOnly | None = None
 
 
 Handler = Callable[[Services, Exchange], Awaitable[None]]

@@ -1,7 +1,7 @@
 """The few ASGI types that are used here, and one HTTP exchange as handlers see it."""
 
 import urllib.parse
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from antiphon.access.principal import Principal
@@ -28,7 +28,7 @@ class Exchange:
         path_params: from the route's pattern.
         dialect: in whose words to answer; the route says so.
         status: of the answer, 0 until it was sent.
-        run: the run that a handler started.
+        run: the run that a handler started; `more_runs` those beside it, where several make one answer.
         error: code of the fault that was answered.
         answered: the whole answer was handed to the server.
         client_gone: the client left before its answer was complete.
@@ -43,6 +43,7 @@ class Exchange:
         "error",
         "headers",
         "more_headers",
+        "more_runs",
         "path_params",
         "principal",
         "receive",
@@ -69,6 +70,7 @@ class Exchange:
         self.more_headers: Headers = []
         self.authenticated = began
         self.run: Run | None = None
+        self.more_runs: Sequence[Run] = ()
         self.error = ""
         self.client_gone = False
         self.answered = False

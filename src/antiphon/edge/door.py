@@ -1,5 +1,7 @@
 """What all front doors do alike: read, parse, run, and answer in the dialect that was spoken to them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from antiphon.dialects.base import AnswerEncoder, StreamEncoder
@@ -8,9 +10,12 @@ from antiphon.edge.asgi import Exchange, send_bytes
 from antiphon.edge.sse_out import JsonSink, StreamSink
 from antiphon.edge.watch import Watch
 from antiphon.engine.record import Arrival, Caller
+from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import Request
 
-__all__ = ["Door", "answer_whole", "answer_with_stream", "arrival", "read_request", "serve"]
+__all__ = ["Door", "answer_whole", "answer_with_stream", "arrival", "check_endpoint", "read_request", "serve"]
+
+_OWN_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 class Door(Protocol):
@@ -47,25 +52,59 @@ async def read_request(services: Services, exchange: Exchange, *, door: Door) ->
 
 
 async def answer_with_stream(
-    services: Services, exchange: Exchange, *, request: Request, encoder: StreamEncoder
+    services: Services,
+    exchange: Exchange,
+    *,
+    request: Request,
+    encoder: StreamEncoder,
+    names: Mapping[str, str] = _OWN_NAMES,
 ) -> None:
-    """Run, and send what comes as it comes."""
-    sink = StreamSink(exchange, services.streams, encoder=encoder)
+    """Run, and send what comes as it comes. `names`: what the client calls its fields."""
+    if exchange.dialect != "responses":
+        check_endpoint(services, request)
+    sink = StreamSink(exchange, services.streams, encoder=encoder, names=names)
     run = services.engine.start(request, tenant=exchange.known.tenant, arrival=arrival(exchange), sink=sink)
     exchange.run = run
     async with Watch(exchange, sink):
         await services.engine.execute(run)
 
 
-async def answer_whole(services: Services, exchange: Exchange, *, request: Request, encoder: AnswerEncoder) -> None:
-    """Run, and send the answer in one piece."""
-    sink = JsonSink(encoder)
+async def answer_whole(
+    services: Services,
+    exchange: Exchange,
+    *,
+    request: Request,
+    encoder: AnswerEncoder,
+    names: Mapping[str, str] = _OWN_NAMES,
+) -> None:
+    """Run, and send the answer in one piece. `names`: what the client calls its fields."""
+    if exchange.dialect != "responses":
+        check_endpoint(services, request)
+    sink = JsonSink(encoder, names=names)
     run = services.engine.start(request, tenant=exchange.known.tenant, arrival=arrival(exchange), sink=sink)
     exchange.run = run
     async with Watch(exchange):
         response = await services.engine.execute(run)
     if not exchange.client_gone:
         await send_bytes(exchange, 200, body=encoder.encode(response), headers=sink.headers)
+
+
+def check_endpoint(services: Services, request: Request) -> None:
+    """Whether this model may be asked through another door than `/v1/responses`.
+
+    Raises:
+        RequestFault: 404 for an unknown model; 400 `unsupported_endpoint`, naming the right one.
+    """
+    rule = services.responses_only
+    if rule is None:
+        return
+    target = services.router.targets(request.model)[0]
+    if rule.applies(target.model):
+        raise RequestFault(
+            f"The model `{request.model[:100]}` is only served by POST /v1/responses. Send the request there.",
+            code="unsupported_endpoint",
+            param="model",
+        )
 
 
 def arrival(exchange: Exchange) -> Arrival:

@@ -14,9 +14,9 @@ from antiphon.edge.watch import Watch
 from antiphon.engine.stored import ItemPage
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.ids import ResponseId, parse_response_id
+from antiphon.protocol.reading import decode_response
 from antiphon.protocol.replay import replay
 from antiphon.protocol.request import Request
-from antiphon.protocol.reading import decode_response
 
 __all__ = ["create", "delete", "input_items", "retrieve", "run_record"]
 

@@ -1,6 +1,6 @@
 """The whole public surface on one screen. Every route needs a key unless it says `public`."""
 
-from antiphon.edge import docs, health, models, responses
+from antiphon.edge import chat, docs, health, messages, models, responses
 from antiphon.edge.app import EdgeRoute
 
 __all__ = ["ROUTES"]
@@ -10,6 +10,9 @@ ROUTES = (
     EdgeRoute("GET", "/v1/responses/{response_id}", responses.retrieve),
     EdgeRoute("DELETE", "/v1/responses/{response_id}", responses.delete),
     EdgeRoute("GET", "/v1/responses/{response_id}/input_items", responses.input_items),
+    EdgeRoute("POST", "/v1/messages", messages.create, dialect="messages"),
+    EdgeRoute("POST", "/v1/messages/count_tokens", messages.count_tokens, dialect="messages"),
+    EdgeRoute("POST", "/v1/chat/completions", chat.create, dialect="chat"),
     EdgeRoute("GET", "/v1/models", models.list_models),
     EdgeRoute("GET", "/v1/models/{model_id:path}", models.retrieve_model),
     EdgeRoute("GET", "/v1/antiphon/runs/{response_id}", responses.run_record),

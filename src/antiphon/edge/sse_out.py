@@ -6,8 +6,9 @@ the client reads. What is held per client is the transport's buffer and one writ
 
 import asyncio
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
@@ -19,9 +20,10 @@ from antiphon.protocol.events import Event
 from antiphon.protocol.request import Notice
 from antiphon.protocol.target import Target
 
-__all__ = ["JsonSink", "StreamSettings", "StreamSink", "notice_headers"]
+__all__ = ["ByteStream", "JsonSink", "StreamSettings", "StreamSink", "notice_headers"]
 
 _IGNORED_HEADER_BYTES = 1024
+_OWN_NAMES: Mapping[str, str] = MappingProxyType({})
 _STREAM_HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -42,13 +44,19 @@ class StreamSettings(Struct, frozen=True):
         return min(1.0, self.heartbeat_s, self.early_status_s, self.stall_s)
 
 
-def notice_headers(notices: Sequence[Notice], target: Target | None) -> Headers:
-    """What the answer's headers tell: who answered, and what was ignored."""
+def notice_headers(
+    notices: Sequence[Notice], target: Target | None, *, names: Mapping[str, str] = _OWN_NAMES
+) -> Headers:
+    """What the answer's headers tell: who answered, and what was ignored. `names`: what the client calls its fields."""
     headers: Headers = []
     if target is not None:
         headers.append((b"x-actual-model", _target_name(target.provider, target.model)))
     if notices and (
-        ignored := ",".join(dict.fromkeys(_safe(notice.where, "[]") for notice in notices if notice.kind == "dropped"))
+        ignored := ",".join(
+            dict.fromkeys(
+                _safe(names.get(notice.where, notice.where), "[]") for notice in notices if notice.kind == "dropped"
+            )
+        )
     ):
         headers.append((b"x-antiphon-ignored", ignored[:_IGNORED_HEADER_BYTES].encode()))
     return headers
@@ -68,13 +76,14 @@ class JsonSink:
 
     status_sent = False
 
-    def __init__(self, encoder: AnswerEncoder) -> None:
+    def __init__(self, encoder: AnswerEncoder, *, names: Mapping[str, str] = _OWN_NAMES) -> None:
         self.headers: Headers = []
+        self._names = names
         self.see: Callable[[OutcomeDelta], None] = encoder.see
 
     def prepare(self, notices: Sequence[Notice], target: Target) -> None:
         """Remember the headers."""
-        self.headers = notice_headers(notices, target)
+        self.headers = notice_headers(notices, target, names=self._names)
 
     def hold(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
@@ -86,15 +95,26 @@ class JsonSink:
         """Nobody reads them."""
 
 
-class StreamSink:
-    """Server-sent events. `Watch` keeps its time: heartbeats, an early status, a client that takes nothing."""
+class ByteStream:
+    """Server-sent events as bytes. `Watch` keeps its time: heartbeats, an early status, a client that takes nothing.
 
-    def __init__(self, exchange: Exchange, settings: StreamSettings, *, encoder: StreamEncoder) -> None:
-        self._encoder = encoder
-        self._encode = encoder.encode
-        self.see: Callable[[OutcomeDelta], None] = encoder.see
+    Args:
+        heartbeat: what says that the stream is alive.
+        names: what the client calls its fields, for the headers.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        settings: StreamSettings,
+        *,
+        heartbeat: bytes,
+        names: Mapping[str, str] = _OWN_NAMES,
+    ) -> None:
         self._exchange = exchange
         self._settings = settings
+        self._heartbeat = heartbeat
+        self._names = names
         self._headers: Headers = []
         self._held = b""
         self._to_client = exchange.send
@@ -107,26 +127,13 @@ class StreamSink:
 
     def prepare(self, notices: Sequence[Notice], target: Target) -> None:
         """Remember what the headers will tell."""
-        self._headers = notice_headers(notices, target)
+        self._headers = notice_headers(notices, target, names=self._names)
 
-    def hold(self, events: Sequence[Event]) -> None:
-        """Keep events until the status is sent."""
-        self._held += self._encode(events)
-
-    async def write(self, events: Sequence[Event]) -> None:
-        """Send events in one write; waits while the client reads slowly."""
-        data = self._encode(events)
+    async def send(self, data: bytes, *, more: bool = True) -> None:
+        """Send whole events in one write; waits while the client reads slowly. Not while another call does."""
         if self._beating is not None:
             await self._after_the_beat(data)
-        if data:
-            await self._send(data)
-
-    async def end(self, events: Sequence[Event]) -> None:
-        """Send the last events and the end marker in one write."""
-        data = self._encoder.end(events)
-        if self._beating is not None:
-            await self._after_the_beat(data)
-        await self._send(data, more=False)
+        await self._send(data, more=more)
 
     def due(self) -> Literal["nothing", "beat", "stalled"]:
         """What time it is: nothing to do, something to send, or a client that takes nothing any more."""
@@ -142,7 +149,7 @@ class StreamSink:
             return
         self._beating = asyncio.Event()  # a write that comes meanwhile waits: events are never mixed
         try:
-            await self._send(self._encoder.heartbeat if self.status_sent else b"")
+            await self._send(self._heartbeat if self.status_sent else b"")
         finally:
             self._beating.set()
             self._beating = None
@@ -178,3 +185,36 @@ class StreamSink:
             raise
         finally:
             self._writing = False
+
+
+class StreamSink(ByteStream):
+    """A run's events, as its client's dialect tells them."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        settings: StreamSettings,
+        *,
+        encoder: StreamEncoder,
+        names: Mapping[str, str] = _OWN_NAMES,
+    ) -> None:
+        super().__init__(exchange, settings, heartbeat=encoder.heartbeat, names=names)
+        self._encoder = encoder
+        self._encode = encoder.encode
+        self.see: Callable[[OutcomeDelta], None] = encoder.see
+
+    def hold(self, events: Sequence[Event]) -> None:
+        """Keep events until the status is sent."""
+        self._held += self._encode(events)
+
+    async def write(self, events: Sequence[Event]) -> None:
+        """Send events in one write; waits while the client reads slowly."""
+        data = self._encode(events)
+        if self._beating is not None:
+            await self._after_the_beat(data)
+        if data:
+            await self._send(data)
+
+    async def end(self, events: Sequence[Event]) -> None:
+        """Send the last events and the end marker in one write."""
+        await self.send(self._encoder.end(events), more=False)

@@ -135,6 +135,9 @@ class Telemetry(Collector):
         first_ms = run.record.timing.first_event if run is not None else None
         if row is not None:
             self._count_run(row, first_ms)
+        for more in exchange.more_runs:
+            if more.row is not None:
+                self._count_run(more.row, more.record.timing.first_event)
         if run is not None and any(notice.reason == "store_unavailable" for notice in run.record.notices):
             self._not_stored += 1
         if self._log is not None:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from antiphon.edge.asgi import Exchange
-from antiphon.edge.sse_out import StreamSink
+from antiphon.edge.sse_out import ByteStream
 
 __all__ = ["CONNECTION", "Watch"]
 
@@ -25,7 +25,7 @@ class Watch:
 
     __slots__ = ("_abort", "_beating", "_exchange", "_loop", "_sink", "_timer", "_waiting", "_watched", "_watchers")
 
-    def __init__(self, exchange: Exchange, sink: StreamSink | None = None) -> None:
+    def __init__(self, exchange: Exchange, sink: ByteStream | None = None) -> None:
         self._exchange = exchange
         self._sink = sink
         self._watched: asyncio.Task[object] | None = None
