@@ -7,8 +7,13 @@ import pytest
 
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
+from antiphon.upstream.head import Origin
+from antiphon.upstream.pool import Pool
+from antiphon.upstream.watch import Watch
+from antiphon.upstream.wire import Answer, CutError, Wire
 from tests.helpers.exchanges import Run, ask, fault_of, read_to_end, run_on
 from tests.helpers.upstream import Gate, Part, Reply, ScriptedUpstream, Seen, answer, chat_json, stream
+from tests.upstream.test_client_splits import Line
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -198,3 +203,72 @@ def test_cancelled_while_it_connects_leaves_nothing_behind(run: Run) -> None:
                 await up.closed(number)
 
     run(scene())
+
+
+def test_connection_without_time_to_wait_is_never_used_again(run: Run) -> None:
+    async def scene() -> None:
+        async with ScriptedUpstream(answer(chat_json())) as up, UpstreamClient(keepalive_s=0.0) as client:
+            for _ in range(3):
+                await whole(client, up)
+            assert [seen.connection for seen in up.requests] == [0, 1, 2]
+            for number in range(3):
+                await up.closed(number)
+
+    run(scene())
+
+
+def test_idle_connections_are_closed_one_by_one_as_their_time_is_over() -> None:
+    async def scene() -> None:
+        loop, watch = asyncio.get_running_loop(), Watch()
+        pool = Pool(watch, keepalive_s=60.0)
+        lines = [Line(), Line()]
+        pool.release(wire_on(lines[0], pool))
+        released_at = loop.time()
+        await asyncio.sleep(0.002)
+        pool.release(wire_on(lines[1], pool))
+        left_s = pool.look(released_at + 60.0)
+        assert left_s is not None
+        assert left_s > 0
+        assert [line.is_aborted for line in lines] == [True, False]
+        assert pool.look(loop.time() + 60.0) is None
+        assert lines[1].is_aborted
+        watch.close()
+
+    asyncio.run(scene())
+
+
+def test_connection_that_is_ready_after_the_end_is_closed_and_its_request_fails() -> None:
+    async def scene() -> None:
+        loop, watch, line = asyncio.get_running_loop(), Watch(), Line()
+        pool = Pool(watch, keepalive_s=60.0)
+        await pool.close()
+        wire = wire_on(line, pool)
+        pool.join(wire)
+        assert line.is_aborted
+        request = Answer(loop, since=loop.time(), limit_s=1.0)
+        wire.send(request, b"POST / HTTP/1.1\r\n\r\n")
+        assert isinstance(request.error, CutError)
+        assert request.look(loop.time()) is None
+
+    asyncio.run(scene())
+
+
+def test_connection_that_was_lost_before_it_was_ready_is_not_waited_for() -> None:
+    async def scene() -> None:
+        loop, watch, line = asyncio.get_running_loop(), Watch(), Line()
+        pool = Pool(watch, keepalive_s=60.0)
+        wire = wire_on(line, pool)
+        line.abort()
+        wire.connection_lost(None)
+        pool.join(wire)
+        began = loop.time()
+        await pool.close()
+        assert loop.time() - began < 0.5
+
+    asyncio.run(scene())
+
+
+def wire_on(line: Line, pool: Pool) -> Wire:
+    wire = Wire(Origin(secure=False, host="x", port=80, proxy=None, ca_file=None), pool)
+    wire.connection_made(line)
+    return wire

@@ -30,6 +30,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     (OK + b"\r\nhi", 200, b"hi"),
     (OK + b"connection: close\r\n\r\nhi", 200, b"hi"),
     (OK + b"transfer-encoding: identity\r\n\r\nhi", 200, b"hi"),
+    (OK + b"transfer-encoding:chunked \r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, b"hi"),
     (OK + b"Transfer-Encoding: Chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n", 200, b"hi"),
     (OK + b"transfer-encoding: chunked\r\n\r\n1;a=b\r\nh\r\n01 \r\ni\r\n0;c\r\nx-sum: 5\r\nstatus: 1\r\n\r\n", 200, b"hi"),
     (b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"content-length: 2\r\n\r\nhi", 200, b"hi"),

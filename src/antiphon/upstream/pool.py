@@ -56,9 +56,6 @@ class Pool:
 
     def release(self, wire: Wire) -> None:
         """Keep a connection until somebody takes it, or until it has waited too long."""
-        if self.is_closed:
-            wire.abort()
-            return
         now = self._watch.enter(self, self._keepalive_s)
         idle = self._idle.get(wire.origin)
         if idle is None:

@@ -18,33 +18,46 @@ _KEPT_S = 10.0
 class Resolver:
     """Asks the operating system. Names come from the configuration, so what is kept stays small."""
 
-    __slots__ = ("_known", "_locks")
+    __slots__ = ("_failed", "_known", "_locks")
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], tuple[float, Sequence[Address]]] = {}
+        self._failed: dict[tuple[str, int], tuple[float, tuple[object, ...]]] = {}
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
 
     async def find(self, host: str, port: int) -> Sequence[Address]:
         """At least one address; those of a name for 10 seconds the same.
 
-        Raises `OSError` or `UnicodeError` when there are none. A look-up that is cancelled goes on in its thread and
-        is ignored; others that wait for the same name then ask again.
+        Raises `OSError` or `UnicodeError` when there are none; whoever waited for the same look-up shares its end.
+        One that is cancelled goes on in its thread and is ignored, and the next that waits asks again.
         """
         if (literal := _literal(host, port)) is not None:
             return [literal]
         key = (host, port)
+        time = asyncio.get_running_loop().time
+        began = time()
         async with self._locks.setdefault(key, asyncio.Lock()):
-            loop = asyncio.get_running_loop()
             until, found = self._known.get(key, (0.0, ()))
-            if loop.time() >= until:
-                flags = socket.AI_ADDRCONFIG
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)  # type: ignore[assignment]  # no address without a port
-                self._known[key] = (loop.time() + _KEPT_S, found)
+            if time() < until:
+                return found
+            if key in self._failed and self._failed[key][0] >= began:  # while this one waited
+                raise socket.gaierror(*self._failed[key][1])
+            try:
+                found = await _ask_system(host, port)
+            except socket.gaierror as error:
+                self._failed[key] = (time(), error.args)
+                raise
+            self._known[key] = (time() + _KEPT_S, found)
             return found
 
     def forget(self, host: str, port: int) -> None:
         """Its addresses were of no use: ask again next time."""
         self._known.pop((host, port), None)
+
+
+async def _ask_system(host: str, port: int) -> Sequence[Address]:
+    loop = asyncio.get_running_loop()
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)  # type: ignore[return-value]  # no address without a port
 
 
 def _literal(host: str, port: int) -> Address | None:

@@ -152,17 +152,14 @@ class Wire(asyncio.Protocol):
 
     Attributes:
         origin: where it leads.
-        requests: how many were sent on it.
     """
 
     __slots__ = (
-        "_answer", "_barren_bytes", "_is_complete", "_keeper", "_parser", "_reusable", "_transport",
-        "origin", "requests",
+        "_answer", "_barren_bytes", "_is_complete", "_keeper", "_parser", "_reusable", "_transport", "origin"
     )  # fmt: skip
 
     def __init__(self, origin: Origin, keeper: Keeper) -> None:
         self.origin = origin
-        self.requests = 0
         self._keeper = keeper
         self._parser = _response_parser(self)
         self._transport: asyncio.Transport
@@ -185,7 +182,6 @@ class Wire(asyncio.Protocol):
         """
         self._answer = answer
         answer.wire = self
-        self.requests += 1
         if self._transport.is_closing():
             self._end(CutError("the connection was closed before it was used"))
         else:
@@ -245,6 +241,7 @@ class Wire(asyncio.Protocol):
         """The connection is closed."""
         self._close(exc)
         self._keeper.forget(self)
+        del self._parser  # it holds what it calls, and so this object
 
     # What httptools calls, within `feed_data`.
 
@@ -274,7 +271,7 @@ class Wire(asyncio.Protocol):
             answer.headers.clear()
             return
         coding = answer.headers.get(b"transfer-encoding")
-        if coding is not None and coding.lower() not in _TRANSFER_ENCODINGS:
+        if coding is not None and coding.strip().lower() not in _TRANSFER_ENCODINGS:
             raise FramingError("the transfer-encoding is unknown")
         self._reusable = self._parser.should_keep_alive()
         answer.status = status
@@ -338,4 +335,5 @@ def _response_parser(wire: Wire) -> HttpResponseParser:
 
 
 def _ends_with_connection(headers: dict[bytes, bytes]) -> bool:
-    return b"content-length" not in headers and headers.get(b"transfer-encoding", b"identity").lower() == b"identity"
+    coding = headers.get(b"transfer-encoding", b"identity").strip().lower()
+    return coding == b"identity" and b"content-length" not in headers
