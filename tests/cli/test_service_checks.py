@@ -195,3 +195,16 @@ def test_provider_of_the_messages_api_is_asked_with_its_own_headers(tmp_path: Pa
     assert visit.finding.state == "ok"
     assert (seen.headers["x-api-key"], seen.headers["anthropic-version"]) == ("sk-1", "2023-06-01")
     assert "authorization" not in seen.headers
+
+
+def test_provider_of_generate_content_is_asked_with_its_own_header(tmp_path: Path) -> None:
+    refusal = answer({"error": {"code": 400, "details": [{"reason": "API_KEY_INVALID"}]}}, status=400)
+    with ThreadedUpstream(refusal) as up:
+        text = f"providers:\n  acme: {{base_url: '{up.url}', protocol: gemini, api_key: AIza-1}}\n"
+        settings = settings_with(tmp_path, text)
+        (visit,) = asyncio.run(check_providers(catalog_of(settings), timeout_s=5, offline=False))
+        (seen,) = up.requests
+    assert visit.finding.state == "failed"
+    assert "refused with 400" in visit.finding.text
+    assert seen.headers["x-goog-api-key"] == "AIza-1"
+    assert "authorization" not in seen.headers

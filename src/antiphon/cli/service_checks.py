@@ -16,6 +16,7 @@ from antiphon.local.model import LocalModelError, check_runtime, ensure_model, s
 from antiphon.protocol.exchange import NetworkFault, Phase, UpstreamRequest
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.address import headers_for
+from antiphon.providers.gemini.codec import auth_headers
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import quirks
 from antiphon.routing.catalog import Catalog, Provider
@@ -32,6 +33,10 @@ _MENDS: Mapping[Phase, str] = {
     "head": "See whether `base_url` really is an HTTP API; if it is, try again later.",
     "body": "Try again later.",
 }
+
+
+#: Google's word for a bad key, which it answers with 400.
+_BAD_KEY = b"API_KEY_INVALID"
 
 
 class Visit(Struct, frozen=True):
@@ -124,6 +129,8 @@ def _headers(target: Target, facts: Quirks) -> Mapping[str, str]:
     """The key, as requests of that dialect carry it."""
     if target.protocol == "anthropic":
         return headers_for(target, facts, stream=False)
+    if target.protocol == "gemini":
+        return auth_headers(target)
     headers = {name.lower(): value for name, value in target.headers.items()}
     if target.credential is not None:
         headers.setdefault(facts.auth_header, facts.auth_prefix + target.credential.secret.value)
@@ -133,7 +140,7 @@ def _headers(target: Target, facts: Quirks) -> Mapping[str, str]:
 def _judge(provider: Provider, answer: Probed) -> Finding:
     where = f"{provider.template.base_url}, {_key(provider)}"
     status = answer.status
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and _BAD_KEY in answer.body):
         mend = f"Set a key that is valid there: {_key_places(provider)}."
         return bad(provider.name, f"{where}: refused with {status}", mend=mend)
     if 300 <= status < 400:
