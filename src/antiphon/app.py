@@ -11,6 +11,7 @@ from typing import Self
 from starlette.middleware.cors import CORSMiddleware
 
 from antiphon.access.keys import KeyRing
+from antiphon.access.seal_keys import load_seal_keys
 from antiphon.config.load import load
 from antiphon.config.settings import Settings
 from antiphon.edge.app import Edge, Services
@@ -22,6 +23,7 @@ from antiphon.edge.telemetry import Telemetry
 from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
 from antiphon.engine.prepare import Parts, RunLimits
+from antiphon.engine.seal import Sealer
 from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.lib.log import AccessLog, Timestamp
 from antiphon.local.model import LocalModelError, Progress, ensure_model
@@ -33,7 +35,6 @@ from antiphon.providers.chat.codec import ChatCodec
 from antiphon.providers.gemini.codec import GeminiCodec
 from antiphon.providers.responses.codec import ResponsesCodec
 from antiphon.routing.catalog import build_catalog, local_provider
-from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
 from antiphon.store.base import StoreSettings
@@ -136,7 +137,8 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             },
             clock=clock,
             ids=ids,
-            limits=RunLimits(settings.limits.run_s, settings.store.retention_days or None, settings.store.first_line),
+            limits=_limits(settings),
+            sealer=Sealer(await asyncio.to_thread(load_seal_keys, settings.store.seal_keys, settings.data_path)),
         )
         engine = Engine(parts)
         background.start(engine.keep_time())
@@ -157,8 +159,12 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             ready=_readiness(store, local, alone=len(catalog.providers) == 1),
             serves_docs=server.docs,
             responses_only=_responses_only(settings),
-            responses_only=_responses_only(settings),
         )
+
+
+def _limits(settings: Settings) -> RunLimits:
+    store = settings.store
+    return RunLimits(settings.limits.run_s, store.retention_days or None, store.first_line, store.call_state_hours)
 
 
 class _Background:
@@ -227,6 +233,7 @@ async def _purge(store: SqlStore, clock: SystemClock, *, run_days: int) -> None:
     while True:
         try:
             await store.purge(clock.now())
+            await store.purge_calls(clock.now())
             if run_days:
                 await store.purge_runs(clock.now() - run_days * 86400)
         except StoreFault as fault:
@@ -248,11 +255,6 @@ def _readiness(store: SqlStore, local: LocalModel | None, *, alone: bool) -> Cal
         return checks
 
     return ready
-
-
-def _responses_only(settings: Settings) -> ResponsesOnly | None:
-    endpoints = settings.endpoints
-    return ResponsesOnly(endpoints.responses_only_models) if endpoints.responses_only == "refuse" else None
 
 
 def _responses_only(settings: Settings) -> ResponsesOnly | None:

@@ -159,7 +159,6 @@ IGNORED: list[tuple[str, object, str]] = [
     ("access_programs", {}, "access_programs"),
     ("image", {}, "image"),
     ("truncation", "auto", "truncation"),
-    ("include", ["reasoning.encrypted_content"], "include[reasoning.encrypted_content]"),
     ("never_heard_of", None, "never_heard_of"),
     ("fallback_models", ["a"], "fallback_models"),
     ("compression", {"enabled": True}, "compression"),

@@ -14,6 +14,7 @@ from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
 from antiphon.engine.prepare import Parts, RunLimits
 from antiphon.engine.record import Arrival, Caller
+from antiphon.engine.seal import Sealer
 from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.protocol.records import Tenant
 from antiphon.protocol.response import Response
@@ -71,6 +72,7 @@ async def _ask(upstream: ScriptedUpstream, media: MediaInliner, *, data_dir: Pat
                     clock=clock,
                     ids=SystemIds(),
                     limits=RunLimits(),
+                    sealer=Sealer([b"k" * 32]),
                 )
             )
             request = parse_create(create_body(model="test/m", input=content))

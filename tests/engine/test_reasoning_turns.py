@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from antiphon.engine.seal import is_envelope
 from tests.engine.stage import Stage, output_text, user
 from tests.helpers.upstream import answer, chat_json, stream, text_chunks, tool_call_chunks
 
@@ -111,9 +112,9 @@ def test_reasoning_tokens_are_counted(stage: Stage) -> None:
     assert response["usage"]["output_tokens_details"]["reasoning_tokens"] == 12
 
 
-def test_include_of_sealed_reasoning_is_answered_by_name_until_there_are_seals(stage: Stage) -> None:
+def test_thought_is_sealed_for_who_asks_for_it_and_for_nobody_else(stage: Stage) -> None:
     model = stage.model(answer(_thoughtful("Four.", "Let me think.")))
     got = model.send("2+2?", include=["reasoning.encrypted_content"])
-    assert got.status == 200
-    assert got.headers["x-antiphon-ignored"] == "include[reasoning.encrypted_content]"
-    assert "encrypted_content" not in got.json["output"][0]
+    assert "x-antiphon-ignored" not in got.headers
+    assert is_envelope(got.json["output"][0]["encrypted_content"])
+    assert "encrypted_content" not in model.ask("2+2?")["output"][0]

@@ -45,8 +45,10 @@ async def create(services: Services, exchange: Exchange) -> None:
 async def retrieve(services: Services, exchange: Exchange) -> None:
     """`GET /v1/responses/{response_id}`; with `stream=true` the stored response as a stream."""
     query = exchange.query()
-    _check_include(query.get("include", []) + query.get("include[]", []))
-    resource = await services.engine.retrieve(exchange.known.tenant, _response_id(exchange))
+    include = query.get("include", []) + query.get("include[]", [])
+    _check_include(include)
+    sealed = "reasoning.encrypted_content" in include
+    resource = await services.engine.retrieve(exchange.known.tenant, _response_id(exchange), sealed=sealed)
     if resource is None:
         raise _not_found(exchange)
     if query.get("stream", ["false"])[-1] != "true":

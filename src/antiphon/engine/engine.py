@@ -8,6 +8,7 @@ from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Arrival
 from antiphon.engine.run import Run, run_timeout, shutting_down
+from antiphon.engine.states import shown_output
 from antiphon.engine.stored import ItemPage, list_items, stored_resource
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.ids import ResponseId, response_id_text
@@ -67,13 +68,19 @@ class Engine:
         """The tokens of a prompt as its provider counts them; see `engine.counting`."""
         return await count_input(request, tenant, parts=self._parts)
 
-    async def retrieve(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
-        """The resource as JSON: a stored one, or the snapshot of one that is being made."""
+    async def retrieve(self, tenant: Tenant, response_id: ResponseId, *, sealed: bool = False) -> bytes | None:
+        """The resource as JSON: a stored one, or the snapshot of one that is being made.
+
+        With `sealed`, stored thoughts come with what their provider wants back, in envelopes.
+        """
         run = self._live.get(response_id)
         if run is not None and run.tenant == tenant and run.record.store:
             return run.encoded_snapshot()
         turn = await self._parts.store.turn(tenant, response_id)
-        return stored_resource(turn) if turn else None
+        if turn is None:
+            return None
+        resource = stored_resource(turn)
+        return shown_output(resource, turn, sealer=self._parts.sealer, tenant=tenant) if sealed else resource
 
     async def delete(self, tenant: Tenant, response_id: ResponseId) -> bool:
         """Delete a stored response; what continues it can no longer be continued."""

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from antiphon.engine.ports import Store
+from antiphon.engine.seal import Sealer
+from antiphon.engine.states import StateOpener, enveloped
 from antiphon.protocol.faults import RequestFault, previous_response_not_found
 from antiphon.protocol.ids import INPUT_ORDINAL, ResponseId, item_id, item_owner, response_id_text
 from antiphon.protocol.items import (
@@ -18,7 +20,7 @@ from antiphon.protocol.items import (
     decode_item,
 )
 from antiphon.protocol.records import Tenant, Turn
-from antiphon.protocol.request import Request
+from antiphon.protocol.request import Notice, Request
 
 __all__ = ["History", "check_calls", "load_history", "stored_input", "turn_input", "turn_output"]
 
@@ -32,11 +34,13 @@ class History(Struct, frozen=True):
         items: earlier turns, then this request's own items, references resolved.
         own: this request's own items alone, which is what gets stored.
         ancestors: the turns this one continues, oldest first.
+        notices: what could not be opened.
     """
 
     items: tuple[InputItem, ...]
     own: tuple[InputItem, ...]
     ancestors: tuple[Turn, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 class _StoredItem(Struct, frozen=True):
@@ -56,25 +60,28 @@ _stored_input = msgspec.json.Decoder(list[Raw])
 _stored_item = msgspec.json.Decoder(_StoredItem)
 
 
-async def load_history(request: Request, tenant: Tenant, *, store: Store) -> History:
-    """Resolve everything the request names.
+async def load_history(request: Request, tenant: Tenant, *, store: Store, sealer: Sealer) -> History:
+    """Resolve everything the request names, and open what providers want back.
 
     Raises:
         RequestFault: 400 `previous_response_not_found`; 404 for an unknown item; 400 when calls
             and outputs do not match.
         StoreFault: something is named and the store cannot answer.
     """
-    own = await _resolve_references(request.input, tenant, store=store)
+    opener = StateOpener(sealer, tenant)
+    items = await _resolve_references(request.input, tenant, store=store, opener=opener)
+    own = items if items is request.input else tuple(enveloped(item, sealer, tenant) for item in items)
+    items = opener.items(items)
     if request.previous_response_id is None:
-        check_calls(own)
-        return History(own, own)
+        check_calls(items)
+        return History(items, own, notices=tuple(opener.notices))
     turns = await store.chain(tenant, request.previous_response_id)
     if turns is None:
         raise previous_response_not_found(response_id_text(request.previous_response_id))
-    earlier = [item for turn in turns for item in _turn_items(turn)]
-    items = (*earlier, *own)
+    earlier = [item for turn in turns for item in _turn_items(turn, opener)]
+    items = (*earlier, *items)
     check_calls(items)
-    return History(items, own, tuple(turns))
+    return History(items, own, tuple(turns), tuple(opener.notices))
 
 
 def stored_input(items: Iterable[InputItem], owner: ResponseId) -> bytes:
@@ -116,15 +123,15 @@ def turn_output(turn: Turn) -> list[Raw]:
     return output if turn.status == "completed" else _completed(output)
 
 
-def _turn_items(turn: Turn) -> list[InputItem]:
-    items = []
-    for raw, provider in [
-        *((raw, None) for raw in turn_input(turn)),
-        *((raw, turn.provider) for raw in turn_output(turn)),
-    ]:
+def _turn_items(turn: Turn, opener: StateOpener) -> list[InputItem]:
+    items = [
+        opener.item(InputItem(decode_item(raw, path=_HISTORY_PATH), bytes(raw), _HISTORY_PATH))
+        for raw in turn_input(turn)
+    ]
+    states = opener.turn(turn, path=_HISTORY_PATH)
+    for raw in turn_output(turn):
         value = decode_item(raw, path=_HISTORY_PATH)
-        if value is not None:
-            items.append(InputItem(value, bytes(raw), _HISTORY_PATH, provider))
+        items.append(InputItem(value, bytes(raw), _HISTORY_PATH, turn.provider, states.get(value.id or "")))
     return items
 
 
@@ -144,7 +151,9 @@ def _completed(output: Sequence[Raw]) -> list[Raw]:
     return kept
 
 
-async def _resolve_references(items: tuple[InputItem, ...], tenant: Tenant, *, store: Store) -> tuple[InputItem, ...]:
+async def _resolve_references(
+    items: tuple[InputItem, ...], tenant: Tenant, *, store: Store, opener: StateOpener
+) -> tuple[InputItem, ...]:
     references = {item.value.id: item.path for item in items if isinstance(item.value, ItemReference)}
     if not references:
         return items
@@ -152,9 +161,9 @@ async def _resolve_references(items: tuple[InputItem, ...], tenant: Tenant, *, s
     turns = await store.turns(tenant, owners) if owners else ()
     known: dict[str, InputItem] = {}
     for turn in turns:
-        for item in _turn_items(turn):
+        for item in _turn_items(turn, opener):
             if (name := item.value.id) is not None and name in references:
-                known[name] = InputItem(item.value, item.raw, references[name], item.provider)
+                known[name] = structs.replace(item, path=references[name])
     for name, path in references.items():
         if name not in known:
             raise RequestFault(

@@ -1,14 +1,14 @@
 """What is written about a run when it has ended: the turn that can be continued, and the row that is counted."""
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import UNSET, Raw, Struct, structs
 
 from antiphon.engine.history import History, stored_input
 from antiphon.engine.record import Record, encode_record
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import KeyId, RunRow, Turn
 from antiphon.protocol.request import Request
-from antiphon.protocol.response import Response
+from antiphon.protocol.response import OutputItem, ReasoningItem, Response
 from antiphon.protocol.target import Target
 
 __all__ = ["Ended", "run_row", "turn_row"]
@@ -29,10 +29,16 @@ class Ended(Struct, frozen=True):
     duration_ms: int
 
 
-def turn_row(ended: Ended, response: Response, *, history: History, retention_s: int | None) -> Turn:
-    """The stored response with its own input."""
+def turn_row(
+    ended: Ended, response: Response, *, history: History, retention_s: int | None, states: bytes = b""
+) -> Turn:
+    """The stored response with its own input, and the locked `states` of its output.
+
+    Envelopes are not stored: what is in them is among the states, and one is only shown to who asks for it.
+    """
     target = ended.target
-    kept = structs.replace(response, instructions=_NO_INSTRUCTIONS, tools=_NO_TOOLS)
+    output = tuple(_without_envelope(item) for item in response.output)
+    kept = structs.replace(response, instructions=_NO_INSTRUCTIONS, tools=_NO_TOOLS, output=output)
     return Turn(
         id=ended.id,
         previous_id=ended.request.previous_response_id,
@@ -45,7 +51,12 @@ def turn_row(ended: Ended, response: Response, *, history: History, retention_s:
         response=_encoder.encode(kept),
         echo=b'{"instructions":%b,"tools":%b}' % (bytes(response.instructions), bytes(response.tools)),
         input=stored_input(history.own, ended.id),
+        states=states,
     )
+
+
+def _without_envelope(item: OutputItem) -> OutputItem:
+    return structs.replace(item, encrypted_content=UNSET) if isinstance(item, ReasoningItem) else item
 
 
 def run_row(ended: Ended, record: Record) -> RunRow:

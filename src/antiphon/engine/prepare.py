@@ -11,10 +11,14 @@ from antiphon.engine.history import History, load_history
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
 from antiphon.engine.record import Record
+from antiphon.engine.seal import Sealer
+from antiphon.engine.states import at_home
+from antiphon.engine.thoughts import Keeper
 from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.ids import Ids
 from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import Request
+from antiphon.protocol.target import Target
 from antiphon.providers.base import Codec
 
 __all__ = ["Parts", "Plan", "RunLimits", "prepare", "without_body"]
@@ -33,11 +37,14 @@ class RunLimits(Struct, frozen=True):
         run_s: the longest a run may take.
         retention_days: how long a stored response lives, `None` for ever.
         keep_first_line: keep the first line of the input in the run record.
+        call_state_hours: how long the thoughts before a call are kept for clients that do not send them back, 0 for not
+            at all.
     """
 
     run_s: float = 1800.0
     retention_days: int | None = 30
     keep_first_line: bool = False
+    call_state_hours: int = 24
 
     @property
     def retention_s(self) -> int | None:
@@ -56,6 +63,7 @@ class Parts(Struct, frozen=True):
     clock: Clock
     ids: Ids
     limits: RunLimits
+    sealer: Sealer
 
 
 class Plan(Struct, frozen=True):
@@ -76,21 +84,33 @@ async def prepare(
     """
     if request.store and not parts.store.available:
         raise StoreFault("known to be down")  # the run's own row is what finds out that it is back
-    history = await load_history(request, tenant, store=parts.store)
+    history = await load_history(request, tenant, store=parts.store, sealer=parts.sealer)
     record.timing.history = clock_ms()
     targets = tuple(parts.router.targets(request.model))
     record.route(targets)
     target = targets[0]
     record.timing.routed = clock_ms()
     codec = parts.codecs[target.protocol]
-    full = _for_upstream(request, tenant, history=history)
+    full = await _at_home(_for_upstream(request, tenant, history=history), tenant, target=target, parts=parts)
     urls = codec.media_urls(full, target)
     media = await _fetched(parts.media, urls, request=full) if urls else {}
     encoded = codec.encode(full, target, media=media)
-    record.notices += [*request.notices, *encoded.notices]
+    record.notices += [*history.notices, *full.notices, *encoded.notices]
     await _renew(history, tenant, parts=parts)
     record.timing.encoded = clock_ms()
     return Plan(Call(without_body(full), target, codec, upstream_request(encoded, target)), history)
+
+
+async def _at_home(request: Request, tenant: Tenant, *, target: Target, parts: Parts) -> Request:
+    """The request with what this target wants back, and nothing that only another could read."""
+    items, notices = request.input, request.notices
+    if parts.limits.call_state_hours:
+        items, missed = await Keeper(parts.sealer, parts.store, tenant).recalled(items, target)
+        notices = (*notices, *missed)
+    items, foreign = at_home(items, target)
+    if items is request.input and not notices:
+        return request
+    return structs.replace(request, input=items, notices=(*notices, *foreign))
 
 
 def without_body(request: Request) -> Request:

@@ -22,6 +22,8 @@ from antiphon.engine.meter import Meter
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts, Plan, prepare, without_body
 from antiphon.engine.record import Arrival, Attempt, Record, Timing, first_line
+from antiphon.engine.states import lock_states, origin_of
+from antiphon.engine.thoughts import Keeper
 from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
 from antiphon.protocol.echo import begin_response
@@ -29,9 +31,10 @@ from antiphon.protocol.extended import extended
 from antiphon.protocol.faults import Fault, ServerFault, StoreFault, UpstreamFault
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.reading import read_fields
-from antiphon.protocol.records import RunRow, Tenant
+from antiphon.protocol.records import CallState, RunRow, Tenant
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import Response
+from antiphon.protocol.target import Target
 from antiphon.protocol.usage import Usage
 
 __all__ = ["Run", "run_timeout", "shutting_down"]
@@ -69,7 +72,12 @@ class Run:
         self._created_at = parts.clock.now()
         base = begin_response(request, self.id, created_at=self._created_at)
         self._base = base
-        self._assembler = Assembler(base, owner=self.id, new_call_id=parts.ids.new_call_id)
+        self._assembler = Assembler(
+            base,
+            owner=self.id,
+            new_call_id=parts.ids.new_call_id,
+            seal=self._seal if "reasoning.encrypted_content" in request.include else None,
+        )
         self._meter = Meter()
         self._stopped: deltas.Stopped | None = None
         self._service_tier: str | None = None
@@ -282,22 +290,61 @@ class Run:
             record.notices += self._allowed.notices
         ended = self._ended(response)
         row = self._write_row(ended)
+        calls = self._calls(response)
         if not self._request.store:
-            self._post(row)
+            await self._write(row, calls)
             return response
         history = self._plan.history if self._plan else History(self._request.input, self._request.input)
-        turn = turn_row(ended, response, history=history, retention_s=self._parts.limits.retention_s)
+        turn = turn_row(
+            ended, response, history=history, retention_s=self._parts.limits.retention_s, states=self._states()
+        )
         try:
-            await self._parts.store.put(self.tenant, row, turn)
+            await self._parts.store.put(self.tenant, row, turn, calls=calls)
         except StoreFault as fault:
             _log.error("response %s could not be stored: %s", record.id, fault.detail)
             record.notices.append(Notice("store", "dropped", "store_unavailable"))
             return structs.replace(response, store=False)
         return response
 
+    async def _write(self, row: RunRow, calls: Sequence[CallState]) -> None:
+        """A run that is not stored. What belongs to its calls is there before the client can send them back."""
+        if not calls:
+            self._post(row)
+            return
+        try:
+            await self._parts.store.put(self.tenant, row, None, calls=calls)
+        except StoreFault as fault:
+            _log.error("the thoughts before the calls of %s are lost: %s", self.record.id, fault.detail)
+
+    def _seal(self, payload: bytes) -> str:
+        target = self._target()
+        return self._parts.sealer.seal(self.tenant, origin_of(target), payload) if target else ""
+
+    def _states(self) -> bytes:
+        """What the provider wants back with the output, for the row."""
+        target, states = self._target(), self._assembler.states
+        if target is None or not states:
+            return b""
+        return lock_states(self._parts.sealer, self.tenant, owner=self.id, origin=origin_of(target), states=states)
+
+    def _calls(self, response: Response) -> Sequence[CallState]:
+        hours, plan = self._parts.limits.call_state_hours, self._plan
+        if not hours or plan is None:
+            return ()
+        keeper = Keeper(self._parts.sealer, self._parts.store, self.tenant)
+        return keeper.kept(
+            response,
+            self._assembler.states,
+            asked=plan.call.request.input,
+            target=plan.call.target,
+            until=self._created_at + self._elapsed_ms() // 1000 + hours * 3600,
+        )
+
+    def _target(self) -> Target | None:
+        return self._plan.call.target if self._plan else None
+
     def _ended(self, response: Response | None) -> Ended:
-        target = self._plan.call.target if self._plan else None
-        return Ended(self.id, self._request, target, response, self._created_at, self._elapsed_ms())
+        return Ended(self.id, self._request, self._target(), response, self._created_at, self._elapsed_ms())
 
     def _post(self, row: RunRow) -> None:
         if not self._parts.store.post(self.tenant, row):

@@ -9,7 +9,22 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, groupby
 
 from msgspec import Struct, structs
-from sqlalchemy import Connection, Dialect, Table, and_, bindparam, delete, exists, or_, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy import Delete as DeleteRows
 
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import CallState, RunRow, Tenant, Turn
@@ -181,22 +196,8 @@ class Statements:
         self.delete_calls = delete(call_states).where(
             call_states.c.tenant == bindparam("tenant_id"), call_states.c.response_id == bindparam("turn_id")
         )
-        stale = (
-            select(call_states.c.row)
-            .where(call_states.c.expires_at <= bindparam("now"))
-            .order_by(call_states.c.expires_at)
-            .limit(bindparam("most"))
-            .with_for_update(skip_locked=True)
-        )
-        self.purge_calls = delete(call_states).where(call_states.c.row.in_(stale.scalar_subquery()))
-        old = (
-            select(runs.c.row)
-            .where(runs.c.created_at < bindparam("before"))
-            .order_by(runs.c.created_at)
-            .limit(bindparam("most"))
-            .with_for_update(skip_locked=True)
-        )
-        self.purge_runs = delete(runs).where(runs.c.row.in_(old.scalar_subquery()))
+        self.purge_calls = _delete_first(call_states.c.expires_at <= bindparam("now"), call_states.c.expires_at)
+        self.purge_runs = _delete_first(runs.c.created_at < bindparam("before"), runs.c.created_at)
         self.refresh = (
             update(responses)
             .where(
@@ -207,18 +208,17 @@ class Statements:
             )
             .values(expires_at=bindparam("new_expiry"))
         )
-        expired = (
-            select(responses.c.row)
-            .where(responses.c.expires_at <= bindparam("now"))
-            .order_by(responses.c.expires_at)
-            .limit(bindparam("most"))
-            .with_for_update(skip_locked=True)
-        )
-        self.purge = (
-            delete(responses)
-            .where(responses.c.row.in_(expired.scalar_subquery()))
-            .returning(responses.c.tenant, responses.c.echo_digest)
-        )
+        expired = _delete_first(responses.c.expires_at <= bindparam("now"), responses.c.expires_at)
+        self.purge = expired.returning(responses.c.tenant, responses.c.echo_digest)
+
+
+def _delete_first(condition: ColumnElement[bool], order: Column[int]) -> DeleteRows:
+    """The DELETE of up to `most` rows that meet the condition, the first ones in that order."""
+    table = order.table
+    first = (
+        select(table.c.row).where(condition).order_by(order).limit(bindparam("most")).with_for_update(skip_locked=True)
+    )
+    return delete(table).where(table.c.row.in_(first.scalar_subquery()))
 
 
 class _Puts(Struct):

@@ -175,8 +175,6 @@ def _ignored(params: CreateParams) -> list[Notice]:
     notices: list[Notice] = []
     if params.truncation == "auto":
         notices.append(Notice("truncation", "dropped", "not_supported"))
-    if "reasoning.encrypted_content" in (params.include or ()):
-        notices.append(Notice("include[reasoning.encrypted_content]", "dropped", "not_supported"))
     return notices
 
 

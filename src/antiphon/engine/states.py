@@ -1,0 +1,176 @@
+"""What providers want back, between turns: opened on the way in, and shown only to who made it.
+
+A thought, a call or a message may have a *state*: bytes that its provider gave with it and wants back unchanged. It
+comes back in an envelope that the client kept, or out of the row of a stored turn. A state that cannot be opened, or
+was made by another provider, model or account, is left out and told; it is never an error.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from antiphon.engine.seal import Origin, Sealer, is_envelope
+from antiphon.protocol.ids import ResponseId
+from antiphon.protocol.items import InputItem, ItemState, Reasoning
+from antiphon.protocol.records import Tenant, Turn
+from antiphon.protocol.request import Notice
+from antiphon.protocol.target import Target
+
+__all__ = ["NOBODY", "StateOpener", "at_home", "enveloped", "item_state", "lock_states", "origin_of", "shown_output"]
+
+#: Provider of a thought of which nobody knows who can read it: no codec sends it.
+NOBODY = ""
+
+
+class _Kept(Struct, frozen=True, array_like=True):
+    """What is locked in a turn's row."""
+
+    origin: Origin
+    items: dict[str, bytes]
+
+
+class _Head(Struct, frozen=True):
+    type: str
+    id: str | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_kept = msgspec.msgpack.Decoder(_Kept)
+_head = msgspec.json.Decoder(_Head)
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_resource = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
+
+
+def origin_of(target: Target) -> Origin:
+    """Who makes the states of an answer from there."""
+    return Origin(target.provider, target.model, target.credential.alias if target.credential else "")
+
+
+def item_state(origin: Origin, payload: bytes) -> ItemState | None:
+    """The state of an item; an empty payload says who made the item, and that nothing is wanted back."""
+    return ItemState(payload, origin.model, origin.credential) if payload else None
+
+
+def lock_states(
+    sealer: Sealer, tenant: Tenant, *, owner: ResponseId, origin: Origin, states: Mapping[str, bytes]
+) -> bytes:
+    """The states of a turn's items, by item id, for its row."""
+    return sealer.lock(tenant, _encode(_Kept(origin, dict(states))), purpose=_purpose(owner)) if states else b""
+
+
+class StateOpener:
+    """Opens what comes with one request.
+
+    Attributes:
+        notices: what could not be opened.
+    """
+
+    def __init__(self, sealer: Sealer, tenant: Tenant) -> None:
+        self._sealer = sealer
+        self._tenant = tenant
+        self.notices: list[Notice] = []
+
+    def items(self, items: Iterable[InputItem]) -> tuple[InputItem, ...]:
+        """The items with what is in their envelopes."""
+        return tuple([self.item(item) if type(item.value) is Reasoning else item for item in items])
+
+    def item(self, item: InputItem) -> InputItem:
+        """The same for one. What does not open belongs to nobody; what others have sealed stays as it is."""
+        value = item.value
+        if not isinstance(value, Reasoning) or not value.encrypted_content or not is_envelope(value.encrypted_content):
+            return item
+        found = self._sealer.open(self._tenant, value.encrypted_content)
+        if found is None:
+            self._tell(item.path)
+            return structs.replace(item, provider=NOBODY)
+        origin, payload = found
+        return structs.replace(item, provider=origin.provider, state=item_state(origin, payload))
+
+    def turn(self, turn: Turn, *, path: str) -> Mapping[str, ItemState]:
+        """The states of a stored turn's output items, by item id."""
+        if not turn.states:
+            return {}
+        content = self._sealer.unlock(self._tenant, turn.states, purpose=_purpose(turn.id))
+        if content is None:
+            self._tell(path)
+            return {}
+        kept = _kept.decode(content)
+        return {name: state for name, payload in kept.items.items() if (state := item_state(kept.origin, payload))}
+
+    def _tell(self, path: str) -> None:
+        notice = Notice(path, "dropped", "foreign_seal")
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+
+def at_home(items: Sequence[InputItem], target: Target) -> tuple[tuple[InputItem, ...], list[Notice]]:
+    """The items as this target may see them, and what that left out.
+
+    States of another provider, model or account are taken off. What a thought says in clear stays with it: whether it
+    is replayed, a codec decides by the item's provider. A sealed thought that is not from here may be of a provider
+    that speaks Responses, and is left to one.
+    """
+    if not any(item.state is not None or type(item.value) is Reasoning for item in items):
+        return tuple(items), []
+    origin = origin_of(target)
+    left_out: dict[str, Notice] = {}
+    kept: list[InputItem] = []
+    for item in items:
+        seen = _seen_by(item, origin, takes_blobs=target.protocol == "responses")
+        if seen is not item or _is_strange(item, origin):
+            left_out.setdefault(item.path, Notice(item.path, "dropped", "foreign_reasoning"))
+        kept.append(seen)
+    return tuple(kept), list(left_out.values())
+
+
+def _seen_by(item: InputItem, origin: Origin, *, takes_blobs: bool) -> InputItem:
+    state = item.state
+    if state is not None:
+        mine = item.provider == origin.provider and state.model == origin.model
+        return item if mine and state.credential == origin.credential else structs.replace(item, state=None)
+    value = item.value
+    if type(value) is Reasoning and value.encrypted_content and item.provider is None and not takes_blobs:
+        return structs.replace(item, provider=NOBODY)
+    return item
+
+
+def _is_strange(item: InputItem, origin: Origin) -> bool:
+    """A thought in clear that another provider had. One of nobody's was told of before."""
+    return type(item.value) is Reasoning and bool(item.provider) and item.provider != origin.provider
+
+
+def enveloped(item: InputItem, sealer: Sealer, tenant: Tenant) -> InputItem:
+    """A stored thought as a client would hold it: in an envelope, so that it can be stored once more."""
+    value, state = item.value, item.state
+    if not isinstance(value, Reasoning) or not item.provider:
+        return item
+    origin = Origin(item.provider, state.model if state else "", state.credential if state else "")
+    envelope = sealer.seal(tenant, origin, state.payload if state else b"")
+    return structs.replace(
+        item,
+        value=structs.replace(value, encrypted_content=envelope),
+        raw=msgspec.json.encode({**_fields.decode(item.raw), "encrypted_content": envelope}),
+    )
+
+
+def shown_output(resource: bytes, turn: Turn, *, sealer: Sealer, tenant: Tenant) -> bytes:
+    """A stored resource with envelopes on its thoughts. A state that does not open is not shown."""
+    fields = _resource.decode(resource)
+    states = StateOpener(sealer, tenant).turn(turn, path="")
+    output: list[object] = []
+    for raw in _list.decode(fields["output"]):
+        head = _head.decode(raw)
+        if head.type != "reasoning":
+            output.append(raw)
+            continue
+        state = states.get(head.id or "")
+        origin = Origin(turn.provider, turn.upstream_model, state.credential if state else "")
+        envelope = sealer.seal(tenant, origin, state.payload if state else b"")
+        output.append({**_fields.decode(raw), "encrypted_content": envelope})
+    return msgspec.json.encode({**fields, "output": output})
+
+
+def _purpose(owner: ResponseId) -> bytes:
+    return b"turn" + owner
