@@ -8,7 +8,8 @@ from antiphon.edge.app import EdgeRoute
 from antiphon.edge.routes import ROUTES
 from tests.edge.refusals import assert_refused
 from tests.edge.wire import Wire, request_of
-from tests.helpers.gateway import Gateway
+from tests.helpers.gateway import Answer, Gateway
+from tests.helpers.messages_stream import check_messages_error
 from tests.helpers.stream import check_response, check_stream
 from tests.helpers.upstream import ThreadedUpstream
 
@@ -27,9 +28,17 @@ def test_every_route_needs_a_key_unless_it_says_otherwise(gateway: Gateway, rout
     method, path = route.method, route.path
     path = path.replace("{response_id}", "resp_" + "0" * 32).replace("{model_id:path}", "test/m")
     for headers in ({}, {"x-forwarded-for": "127.0.0.1"}, {"cookie": f"key={gateway.key}"}):
-        answer = gateway.request(method, path, key=None, headers=headers)
+        _assert_keyless(gateway.request(method, path, key=None, headers=headers), route)
+    _assert_keyless(gateway.request(method, f"{path}?api_key={gateway.key}", key=None), route)
+
+
+def _assert_keyless(answer: Answer, route: EdgeRoute) -> None:
+    if route.dialect == "messages":
+        assert answer.status == 401
+        assert check_messages_error(answer.json)["type"] == "authentication_error"
+        assert answer.headers["request-id"] == answer.json["request_id"] == answer.headers["x-request-id"]
+    else:
         assert_refused(answer, 401, "missing_api_key")
-    assert_refused(gateway.request(method, f"{path}?api_key={gateway.key}", key=None), 401, "missing_api_key")
 
 
 def test_what_is_public_is_public_on_purpose() -> None:
@@ -42,8 +51,8 @@ def test_what_is_public_is_public_on_purpose() -> None:
     [
         ("GET", "/"),
         ("GET", "/v1"),
-        ("POST", "/v1/chat/completions"),
-        ("POST", "/v1/messages"),
+        ("POST", "/v1/completions"),
+        ("POST", "/v1/messages/batches"),
         ("GET", "/v1/responses/"),
         ("GET", "//v1/models"),
         ("GET", "/v1/../v1/models"),

@@ -1,5 +1,8 @@
 """`/v1/messages`: the front door for clients of Anthropic's Messages API."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from antiphon.dialects.messages.count import estimate_input
@@ -14,6 +17,23 @@ __all__ = ["count_tokens", "create"]
 
 _BETA = b"anthropic-beta"
 
+#: What this dialect calls the fields that faults and notices name.
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "input": "messages",
+        "instructions": "system",
+        "max_output_tokens": "max_tokens",
+        "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+        "reasoning": "thinking",
+        "reasoning.effort": "output_config.effort",
+        "reasoning.summary": "thinking.display",
+        "stop": "stop_sequences",
+        "text.format": "output_config.format",
+        "text.format.schema": "output_config.format.schema",
+        "user": "metadata.user_id",
+    }
+)
+
 
 async def create(services: Services, exchange: Exchange) -> None:
     """`POST /v1/messages`."""
@@ -23,10 +43,11 @@ async def create(services: Services, exchange: Exchange) -> None:
     exchange.known.allow_model(request.model)
     if request.stream:
         asked = Asked(exchange.request_id, parsed.omits_thinking, estimate_input(request))
-        await answer_with_stream(services, exchange, request=request, encoder=MessagesStream(asked))
+        stream = MessagesStream(asked)
+        await answer_with_stream(services, exchange, request=request, encoder=stream, names=_NAMES)
     else:
         asked = Asked(exchange.request_id, parsed.omits_thinking)
-        await answer_whole(services, exchange, request=request, encoder=MessagesAnswer(asked))
+        await answer_whole(services, exchange, request=request, encoder=MessagesAnswer(asked), names=_NAMES)
 
 
 async def count_tokens(services: Services, exchange: Exchange) -> None:

@@ -8,8 +8,10 @@ from antiphon import __version__
 from antiphon.dialects.responses.params import CreateParams
 from antiphon.edge.openapi import shapes
 from antiphon.edge.openapi.answer_notes import ANSWER_NOTES
-from antiphon.edge.openapi.endpoints import CREATE_EXAMPLES, ENDPOINTS, TAGS, Answer, Endpoint
+from antiphon.edge.openapi.endpoint import Answer, Endpoint
+from antiphon.edge.openapi.endpoints import ENDPOINTS, TAGS
 from antiphon.edge.openapi.errors import ERROR_CODES, STATUS_MEANINGS
+from antiphon.edge.openapi.messages import MESSAGES_SCHEMAS
 from antiphon.edge.openapi.request_notes import REQUEST_NOTES, TREATMENTS
 from antiphon.edge.openapi.schemas import Schema, Schemas, reference
 from antiphon.engine import record
@@ -36,6 +38,14 @@ _HEADERS: dict[str, Schema] = {
     },
     "x-antiphon-ignored": {
         "description": "What was ignored: field names, with commas between them, 1024 bytes at most.",
+        "schema": {"type": "string"},
+    },
+    "request-id": {
+        "description": "The same as `x-request-id`, for clients of the Messages API.",
+        "schema": {"type": "string"},
+    },
+    "x-antiphon-estimated": {
+        "description": "Names what in the answer is an estimate.",
         "schema": {"type": "string"},
     },
     "retry-after": {
@@ -131,7 +141,7 @@ def _operation(endpoint: Endpoint) -> Schema:
         operation["requestBody"] = {
             "required": True,
             "description": "JSON, plain or compressed with gzip, deflate or zstd.",
-            "content": {"application/json": {"schema": reference(endpoint.body), "examples": CREATE_EXAMPLES}},
+            "content": {"application/json": {"schema": reference(endpoint.body), "examples": endpoint.examples}},
         }
     operation["responses"] = _responses(endpoint)
     return operation
@@ -140,7 +150,11 @@ def _operation(endpoint: Endpoint) -> Schema:
 def _responses(endpoint: Endpoint) -> Schema:
     responses = {str(status): _success(endpoint, answer) for status, answer in endpoint.answers.items()}
     for status in sorted(endpoint.errors):
-        responses[str(status)] = {"$ref": f"#/components/responses/{STATUS_MEANINGS[status][0]}"}
+        name, text = STATUS_MEANINGS[status]
+        if endpoint.error == "Error":
+            responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
+        else:
+            responses[str(status)] = _error(status, text, shape=endpoint.error)
     return dict(responses)
 
 
@@ -150,7 +164,7 @@ def _success(endpoint: Endpoint, answer: Answer) -> Schema:
         "headers": _headers("x-request-id", *answer.headers),
         "content": {kind: {"schema": schema} for kind, schema in answer.content.items()},
     }
-    if endpoint.body:
+    if endpoint.body == "CreateResponse":
         success["links"] = {
             one.name: {"operationId": one.name, "parameters": {"response_id": "$response.body#/id"}}
             for one in ENDPOINTS
@@ -159,7 +173,7 @@ def _success(endpoint: Endpoint, answer: Answer) -> Schema:
     return success
 
 
-def _error(status: int, text: str) -> Schema:
+def _error(status: int, text: str, *, shape: str = "Error") -> Schema:
     names = ["x-request-id"]
     if status in (408, 429) or status >= 500:
         names += ["x-should-retry", "retry-after"]
@@ -167,7 +181,7 @@ def _error(status: int, text: str) -> Schema:
     return {
         "description": f"{text} Codes: {codes}.",
         "headers": _headers(*names),
-        "content": {"application/json": {"schema": reference("Error")}},
+        "content": {"application/json": {"schema": reference(shape)}},
     }
 
 
@@ -205,6 +219,7 @@ def _schemas() -> dict[str, Schema]:
         **given.components,
         "CreateResponse": _complete(sent.components["CreateResponse"]),
         "ServerSentEvent": _server_sent(),
+        **MESSAGES_SCHEMAS,
     }
 
 

@@ -1,61 +1,19 @@
 """The endpoints, as the description tells of them. A test holds this table against `edge.routes`."""
 
-from typing import Literal
-
-from msgspec import Struct
-
 from antiphon.dialects.responses.params import INCLUDES
+from antiphon.edge.openapi.endpoint import WITH_KEY, Answer, Endpoint, Parameter
+from antiphon.edge.openapi.messages import MESSAGES_ENDPOINTS
 from antiphon.edge.openapi.schemas import Schema, reference
 
-__all__ = ["CREATE_EXAMPLES", "ENDPOINTS", "TAGS", "Answer", "Endpoint", "Parameter"]
-
-#: Any request with a key can end in these: the key is looked up in the store.
-_WITH_KEY = (401, 403, 500, 503)
+__all__ = ["ENDPOINTS", "TAGS"]
 
 TAGS = {
     "Responses": "Make, continue, read and delete responses.",
+    "Messages": "The same models for clients of Anthropic's Messages API.",
     "Models": "What your key may use.",
     "Operation": "For whoever runs the gateway.",
     "Description": "This description and its page.",
 }
-
-
-class Parameter(Struct, frozen=True):
-    """A parameter in the path or in the query."""
-
-    name: str
-    place: Literal["path", "query"]
-    text: str
-    schema: Schema
-
-
-class Answer(Struct, frozen=True):
-    """A successful answer: its content types with their schemas, and the headers beside `x-request-id`."""
-
-    text: str
-    content: dict[str, Schema]
-    headers: tuple[str, ...] = ()
-
-
-class Endpoint(Struct, frozen=True, kw_only=True):
-    """One operation.
-
-    Attributes:
-        answers: by status. Statuses of `errors` are answered in the common error shape.
-        body: name of the request body's schema, if there is one.
-    """
-
-    method: str
-    path: str
-    name: str
-    tag: str
-    summary: str
-    text: str
-    answers: dict[int, Answer]
-    errors: tuple[int, ...]
-    parameters: tuple[Parameter, ...] = ()
-    body: str = ""
-    public: bool = False
 
 
 _RESPONSE_ID = Parameter(
@@ -104,6 +62,52 @@ def _json(text: str, name: str) -> dict[int, Answer]:
     return {200: Answer(text, {"application/json": reference(name)})}
 
 
+_CREATE_EXAMPLES: dict[str, Schema] = {
+    "text": {"summary": "Text in, text out", "value": {"model": "local", "input": "Say hello in three languages."}},
+    "stream": {
+        "summary": "As a stream",
+        "value": {"model": "local", "instructions": "Be brief.", "input": "What is a fugue?", "stream": True},
+    },
+    "function": {
+        "summary": "With a function",
+        "value": {
+            "model": "local",
+            "input": [{"role": "user", "content": "What is the weather in Oslo?"}],
+            "tools": [
+                {
+                    "type": "function",
+                    "name": "get_weather",
+                    "description": "Current weather of a city.",
+                    "parameters": {
+                        "type": "object",
+                        "properties": {"city": {"type": "string"}},
+                        "required": ["city"],
+                    },
+                }
+            ],
+        },
+    },
+    "schema": {
+        "summary": "An answer by a schema",
+        "value": {
+            "model": "local",
+            "input": "Name a composer and the year of birth.",
+            "text": {
+                "format": {
+                    "type": "json_schema",
+                    "name": "composer",
+                    "schema": {
+                        "type": "object",
+                        "properties": {"name": {"type": "string"}, "born": {"type": "integer"}},
+                        "required": ["name", "born"],
+                        "additionalProperties": False,
+                    },
+                }
+            },
+        },
+    },
+}
+
 ENDPOINTS = (
     Endpoint(
         method="POST",
@@ -116,6 +120,7 @@ ENDPOINTS = (
             "knows are ignored and named in `x-antiphon-ignored`; known ones of a wrong type or range are refused."
         ),
         body="CreateResponse",
+        examples=_CREATE_EXAMPLES,
         answers={
             200: Answer(f"The response. {_STREAM_TEXT}", _RESPONSE, ("x-actual-model", "x-antiphon-ignored")),
         },
@@ -130,7 +135,7 @@ ENDPOINTS = (
         text="A stored response, or the state of one that is being made. With `stream`, a stored one as its events.",
         parameters=(_RESPONSE_ID, *_REPLAY),
         answers={200: Answer(f"The response. {_STREAM_TEXT}", _RESPONSE)},
-        errors=(400, 404, *_WITH_KEY),
+        errors=(400, 404, *WITH_KEY),
     ),
     Endpoint(
         method="DELETE",
@@ -141,7 +146,7 @@ ENDPOINTS = (
         text="Deletes it now. What continues it stays readable, but can no longer be continued.",
         parameters=(_RESPONSE_ID,),
         answers=_json("It is gone.", "DeletedResponse"),
-        errors=(404, *_WITH_KEY),
+        errors=(404, *WITH_KEY),
     ),
     Endpoint(
         method="GET",
@@ -152,8 +157,9 @@ ENDPOINTS = (
         text="The whole input that the model saw, earlier turns included, each item with an id.",
         parameters=(_RESPONSE_ID, *_PAGING),
         answers=_json("One page.", "InputItemList"),
-        errors=(400, 404, *_WITH_KEY),
+        errors=(400, 404, *WITH_KEY),
     ),
+    *MESSAGES_ENDPOINTS,
     Endpoint(
         method="GET",
         path="/v1/models",
@@ -162,7 +168,7 @@ ENDPOINTS = (
         summary="List models",
         text="Every model that your key may use and that has a name of its own. Others go by `provider/model`.",
         answers=_json("All of them.", "ModelList"),
-        errors=_WITH_KEY,
+        errors=WITH_KEY,
     ),
     Endpoint(
         method="GET",
@@ -173,7 +179,7 @@ ENDPOINTS = (
         text="Answers for every name that can be used in `model`, also for those that are not listed.",
         parameters=(_MODEL_ID,),
         answers=_json("The model.", "Model"),
-        errors=(404, *_WITH_KEY),
+        errors=(404, *WITH_KEY),
     ),
     Endpoint(
         method="GET",
@@ -187,7 +193,7 @@ ENDPOINTS = (
         ),
         parameters=(_RESPONSE_ID,),
         answers=_json("The record. Parts that do not exist are left out.", "RunRecord"),
-        errors=(404, *_WITH_KEY),
+        errors=(404, *WITH_KEY),
     ),
     Endpoint(
         method="GET",
@@ -197,7 +203,7 @@ ENDPOINTS = (
         summary="Metrics",
         text="Requests, runs, tokens and times, for Prometheus.",
         answers={200: Answer("Prometheus' text form.", {"text/plain": {"type": "string"}})},
-        errors=_WITH_KEY,
+        errors=WITH_KEY,
     ),
     Endpoint(
         method="GET",
@@ -247,49 +253,3 @@ ENDPOINTS = (
         public=True,
     ),
 )
-
-CREATE_EXAMPLES: dict[str, Schema] = {
-    "text": {"summary": "Text in, text out", "value": {"model": "local", "input": "Say hello in three languages."}},
-    "stream": {
-        "summary": "As a stream",
-        "value": {"model": "local", "instructions": "Be brief.", "input": "What is a fugue?", "stream": True},
-    },
-    "function": {
-        "summary": "With a function",
-        "value": {
-            "model": "local",
-            "input": [{"role": "user", "content": "What is the weather in Oslo?"}],
-            "tools": [
-                {
-                    "type": "function",
-                    "name": "get_weather",
-                    "description": "Current weather of a city.",
-                    "parameters": {
-                        "type": "object",
-                        "properties": {"city": {"type": "string"}},
-                        "required": ["city"],
-                    },
-                }
-            ],
-        },
-    },
-    "schema": {
-        "summary": "An answer by a schema",
-        "value": {
-            "model": "local",
-            "input": "Name a composer and the year of birth.",
-            "text": {
-                "format": {
-                    "type": "json_schema",
-                    "name": "composer",
-                    "schema": {
-                        "type": "object",
-                        "properties": {"name": {"type": "string"}, "born": {"type": "integer"}},
-                        "required": ["name", "born"],
-                        "additionalProperties": False,
-                    },
-                }
-            },
-        },
-    },
-}
