@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from antiphon.access.keys import KeyRing
 from antiphon.access.seal_keys import load_seal_keys
 from antiphon.config.load import load
-from antiphon.config.settings import Settings
+from antiphon.config.settings import ServerSettings, Settings
 from antiphon.edge.app import Edge, Services
 from antiphon.edge.asgi import Receive, Scope, Send
 from antiphon.edge.body import BodyReader
@@ -147,11 +147,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
             engine=engine,
             keys=keys,
             router=router,
-            bodies=BodyReader(
-                max_bytes=server.max_body_mib * _MIB,
-                max_total_bytes=server.max_memory_bodies_mib * _MIB,
-                idle_s=server.body_idle_s,
-            ),
+            bodies=_bodies(server),
             streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
             clock=clock,
             telemetry=telemetry,
@@ -255,6 +251,14 @@ def _readiness(store: SqlStore, local: LocalModel | None, *, alone: bool) -> Cal
         return checks
 
     return ready
+
+
+def _bodies(server: ServerSettings) -> BodyReader:
+    return BodyReader(
+        max_bytes=server.max_body_mib * _MIB,
+        max_total_bytes=server.max_memory_bodies_mib * _MIB,
+        idle_s=server.body_idle_s,
+    )
 
 
 def _responses_only(settings: Settings) -> ResponsesOnly | None:
