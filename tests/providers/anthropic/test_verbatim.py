@@ -11,6 +11,7 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import InputItem, ItemState, Reasoning
 from antiphon.protocol.request import CustomTool, Request
 from antiphon.providers.base import Encoded
+from tests.helpers.requests import RESPONSE_ID
 from tests.providers.anthropic.corpus import CODEC, target_for
 from tests.providers.corpus import replay
 
@@ -153,3 +154,28 @@ def test_names_are_the_clients_own_and_a_pause_is_told() -> None:
     assert found[0] == CallOpened("call:0", "c", "f")
     assert isinstance(found[-1], Stopped)
     assert found[-1].native == "pause_turn"
+
+
+def test_searches_that_the_front_door_wrote_make_way_for_the_real_ones() -> None:
+    ours, theirs = "srvtoolu_" + RESPONSE_ID.hex() + "0001", "srvtoolu_01WYG3ziw53XMcoyKL4XcZmE"
+    real = [
+        {"type": "server_tool_use", "id": theirs, "name": "web_search", "input": {"query": "q"}},
+        {"type": "web_search_tool_result", "tool_use_id": theirs, "content": [{"encrypted_content": "Eq"}]},
+    ]
+    body = {
+        "messages": [
+            message(
+                {"type": "server_tool_use", "id": ours, "name": "web_search", "input": {}},
+                {"type": "web_search_tool_result", "tool_use_id": ours, "content": [{"encrypted_content": ""}]},
+                {"type": "redacted_thinking", "data": "seal"},
+                {"type": "text", "text": "x", "citations": [{"encrypted_index": ""}]},
+                {"type": "text", "text": "y", "citations": [{"encrypted_index": "Eo"}, {"type": "page_location"}]},
+            ),
+            message(*real, {"type": "text", "text": "native"}),
+        ]
+    }
+    sealed_blocks = msgspec.json.encode(real).decode()
+    found = msgspec.json.decode(encode(body, sealed(2, "seal", sealed_blocks, path="messages[0]")).body)["messages"]
+    kept = body["messages"][0]["content"][4]
+    assert found[0]["content"] == [*real, {"type": "text", "text": "x"}, kept]
+    assert found[1] == body["messages"][1]

@@ -5,10 +5,13 @@ and the operator's overlay are put in, what was sealed on the way out is replace
 what may not leave this gateway (other people's files, URLs to be fetched here) is dealt with. All else stays as it was.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Raw
 
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.ids import item_owner
 from antiphon.protocol.items import InputItem, Reasoning
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
@@ -32,6 +35,12 @@ _BETAS = {
     "context_management": "context-management-2025-06-27",
     "mcp_servers": "mcp-client-2025-11-20",
 }
+_SOME = Raw(b'"?"')
+
+#: Where a seal stands in a thought, and where a search is named.
+_SEALED = {"thinking": "signature", "redacted_thinking": "data"}
+_SEARCHES = {"server_tool_use": "id", "web_search_tool_result": "tool_use_id"}
+
 #: The client's betas, where the front door hands them on.
 _CLIENT_BETAS = "betas"
 
@@ -117,18 +126,24 @@ class _Editor:
     def _block(self, raw: Raw, path: str) -> list[Raw] | None:
         """What stands in for the block, `None` for the block itself."""
         fields = _fields.decode(raw)
-        match _word(fields.get("type")):
-            case "thinking":
-                return self._thought(_word(fields.get("signature")), path)
-            case "redacted_thinking":
-                return self._thought(_word(fields.get("data")), path)
-            case "image" | "document":
-                source = self._source(fields, path)
-                return None if source is None else [Raw(_encode({**fields, "source": source}))]
-            case "tool_result":
-                content = self._content(fields, path)
-                return None if content is None else [Raw(_encode({**fields, "content": content}))]
-        return None
+        kind = _word(fields.get("type"))
+        if kind in _SEALED:
+            return self._thought(_word(fields.get(_SEALED[kind])), path)
+        if kind in _SEARCHES:
+            return [] if _is_ours(fields.get(_SEARCHES[kind])) else None
+        changed = self._changed(fields, path, kind=kind)
+        return None if changed is None else [Raw(_encode(changed))]
+
+    def _changed(self, fields: _Fields, path: str, *, kind: str) -> Mapping[str, object] | None:
+        """The block's fields with the one that has to be another, `None` where all stay."""
+        field, value = "", None
+        if kind == "text":
+            return _with_real_citations(fields)
+        if kind in ("image", "document"):
+            field, value = "source", self._source(fields, path)
+        elif kind == "tool_result":
+            field, value = "content", self._content(fields, path)
+        return None if value is None else {**fields, field: value}
 
     def _thought(self, seal: str, path: str) -> list[Raw]:
         """The blocks behind a seal. There is an item for each thought, in order; most are told by the seal."""
@@ -168,6 +183,27 @@ class _Editor:
 def _is_own_thought(item: InputItem) -> bool:
     """A thought that the client itself sent. Others were put in by the engine, for clients that send none back."""
     return isinstance(item.value, Reasoning) and item.path.startswith(("messages[", "input["))
+
+
+def _is_ours(raw: Raw | None) -> bool:
+    """Whether a search was written by our front door: what was really found came with a seal, and takes its place."""
+    return item_owner(_word(raw)) is not None
+
+
+def _with_real_citations(fields: _Fields) -> Mapping[str, object] | None:
+    """A text with the citations that the vendor can read, `None` where these are all.
+
+    Our front door cannot write the vendor's index into them.
+    """
+    raw = fields.get("citations")
+    if raw is None or b'"encrypted_index"' not in bytes(raw):
+        return None
+    found = _list.decode(raw)
+    real = [each for each in found if _word(_fields.decode(each).get("encrypted_index", _SOME)) != ""]
+    if len(real) == len(found):
+        return None
+    rest = {name: value for name, value in fields.items() if name != "citations"}
+    return {**rest, "citations": real} if real else rest
 
 
 def _word(raw: Raw | None) -> str:
