@@ -90,6 +90,8 @@ class Keeper(Struct, frozen=True):
         question = _question(asked)
         found = []
         for call, entry in _entries(response, states, origin_of(target)):
+            if not (entry.thoughts or entry.payload):
+                continue
             key = _key(call.call_id, call.name, namespace=call.namespace or None, question=question)
             body = self.sealer.lock(self.tenant, _pack(entry), purpose=b"call" + key)
             found.append(CallState(key, until, body))
@@ -121,19 +123,24 @@ class Keeper(Struct, frozen=True):
 def _entries(
     response: Response, states: Mapping[str, bytes], origin: Origin
 ) -> Iterator[tuple[FunctionCallItem | CustomCallItem, _Entry]]:
-    """Each whole call with what belongs to it, where anything does."""
+    """Each whole call with what belongs to it. Thoughts behind the last call belong to it too."""
     thoughts: list[_Thought] = []
+    last: tuple[FunctionCallItem | CustomCallItem, _Entry] | None = None
     for item in response.output:
         if isinstance(item, ReasoningItem):
             raw = _json(structs.replace(item, encrypted_content=UNSET))
             thoughts.append(_Thought(raw, states.get(item.id, b""), lead=False))
         elif isinstance(item, FunctionCallItem | CustomCallItem):
-            own = states.get(item.id, b"")
-            if item.status == "completed" and (thoughts or own):
-                yield item, _Entry(origin, thoughts, own)
+            if last is not None:
+                yield last
+            entry = _Entry(origin, thoughts, states.get(item.id, b""))
+            last = (item, entry) if item.status == "completed" else None
             thoughts = []
         else:
             thoughts = [structs.replace(thought, lead=True) for thought in thoughts]
+    if last is not None:
+        call, entry = last
+        yield call, structs.replace(entry, thoughts=[*entry.thoughts, *thoughts])
 
 
 def _wanted(items: Sequence[InputItem], *, all_calls: bool) -> dict[int, bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Container
 
 import msgspec
 
-from antiphon.protocol.deltas import CallArguments, CallOpened, Closed, Delta
+from antiphon.protocol.deltas import CallArguments, CallOpened, Closed, Delta, Seal
 
 __all__ = ["CallMixUpError", "CallTracker"]
 
@@ -24,9 +24,10 @@ class _Call:
         started: a byte of arguments came: id and name cannot grow any more.
         pieces: its arguments so far.
         announced: `CallOpened` was given, and `pieces` up to `sent` too.
+        state: what its provider wants back with it, and has not been given out.
     """
 
-    __slots__ = ("announced", "closed", "id", "index", "key", "name", "pieces", "sent")
+    __slots__ = ("announced", "closed", "id", "index", "key", "name", "pieces", "sent", "state")
 
     def __init__(self, key: str, index: int | None) -> None:
         self.key = key
@@ -35,6 +36,7 @@ class _Call:
         self.name = ""
         self.pieces: list[str] = []
         self.sent = 0
+        self.state = b""
         self.announced = False
         self.closed = False
 
@@ -65,8 +67,11 @@ class CallTracker:
         """Whether there is a call at all."""
         return bool(self._calls)
 
-    def add(self, index: int | None, call_id: str, *, name: str, arguments: str) -> list[Delta]:
-        """Take one fragment. Raises `CallMixUpError` for arguments of a call that is closed."""
+    def add(self, index: int | None, call_id: str, *, name: str, arguments: str, state: bytes = b"") -> list[Delta]:
+        """Take one fragment, and what its provider wants back with the call.
+
+        Raises `CallMixUpError` for arguments of a call that is closed.
+        """
         out: list[Delta] = []
         call = self._find(index, call_id, name=name, arguments=arguments)
         if call is None:
@@ -83,7 +88,8 @@ class CallTracker:
         self._identify(call, index, call_id=call_id)
         if arguments:
             call.pieces.append(arguments)
-        if call.started and call.name:
+        call.state = state or call.state
+        if (call.started or call.announced) and call.name:
             self._announce(call, out)
         return out
 
@@ -171,6 +177,9 @@ class CallTracker:
             call_id = "" if call.id in self._ids else call.id  # an id that two calls share is no id
             self._ids.add(call_id)
             out.append(CallOpened(call.key, call_id, call.name))
+        if call.state:
+            out.append(Seal(call.key, call.state))
+            call.state = b""
         out.extend(CallArguments(call.key, piece) for piece in call.pieces[call.sent :])
         call.sent = len(call.pieces)
 

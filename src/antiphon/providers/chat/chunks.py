@@ -30,6 +30,7 @@ __all__ = [
     "UsageCounts",
     "called",
     "decode_chunk",
+    "decode_details",
     "decode_logprobs",
     "repair_surrogates",
 ]
@@ -72,12 +73,13 @@ class CustomFragment(Struct, frozen=True, gc=False):
 
 
 class ToolFragment(Struct, frozen=True, gc=False):
-    """An entry of `tool_calls`."""
+    """An entry of `tool_calls`. `extra_content` is Google's."""
 
     index: int | None = None
     id: str | int | None = None
     function: FunctionFragment | None = None
     custom: CustomFragment | None = None
+    extra_content: Raw = ABSENT
 
 
 class UrlCitation(Struct, frozen=True, gc=False):
@@ -102,7 +104,7 @@ class ChoiceDelta(Struct, frozen=True, gc=False):
     content: str | list[ContentPart] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    reasoning_details: list[ReasoningDetail] | None = None
+    reasoning_details: Raw = ABSENT
     refusal: str | None = None
     annotations: list[AnnotationPart] | None = None
     tool_calls: list[ToolFragment] | None = None
@@ -202,6 +204,7 @@ def called(fragment: ToolFragment) -> FunctionFragment | None:
 
 
 decode_chunk = msgspec.json.Decoder(Chunk).decode
+decode_details = msgspec.json.Decoder(list[ReasoningDetail] | None).decode
 decode_logprobs = msgspec.json.Decoder(Logprobs | None).decode
 
 _PAIRED_OR_LONE = re.compile(

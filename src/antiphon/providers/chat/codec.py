@@ -69,11 +69,17 @@ class ChatCodec:
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
         quirks = effective(target.quirks, target.model)
+        replays = quirks.reasoning_replay
+        expected = Expected(
+            logprobs=request.wants_logprobs,
+            think_tags=quirks.think_tags,
+            details=replays == "reasoning_details",
+            thoughts=replays != "none" and "reasoning.encrypted_content" in request.include,
+        )
         if not request.tools:
-            expected = Expected(logprobs=request.wants_logprobs, think_tags=quirks.think_tags)
             return ChatDecoder(expected, target, content_type=content_type)
         names = ToolNames(request.tools)
-        expected = Expected(known=names.known, logprobs=request.wants_logprobs, think_tags=quirks.think_tags)
+        expected = structs.replace(expected, known=names.known, call_extra=quirks.call_extra == "extra_content")
         calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
         return ChatDecoder(expected, target, content_type=content_type, calls=calls)
 

@@ -13,6 +13,7 @@ from antiphon.providers.chat.chunks import Chunk, decode_chunk, repair_surrogate
 from antiphon.providers.chat.errors import UpstreamError, read_error
 from antiphon.providers.chat.faults import broken_off, fault_of, protocol_fault
 from antiphon.providers.chat.reader import ChunkReader, Expected
+from antiphon.providers.chat.state import ThoughtKeeper
 from antiphon.providers.client_calls import ClientCalls
 
 __all__ = ["BODY_LIMIT", "ChatDecoder"]
@@ -35,7 +36,7 @@ class ChatDecoder:
         done: the answer is complete or broken: nothing that may still come would matter.
     """
 
-    __slots__ = ("_body", "_body_bytes", "_calls", "_frames", "_mode", "_reader", "_seen", "_target", "done")
+    __slots__ = ("_body", "_body_bytes", "_calls", "_frames", "_keeper", "_mode", "_reader", "_seen", "_target", "done")
 
     def __init__(
         self, expected: Expected, target: Target, *, content_type: str, calls: ClientCalls | None = None
@@ -43,6 +44,8 @@ class ChatDecoder:
         self._target = target
         self._calls = calls
         self._reader = ChunkReader(expected, target)
+        keeps = expected.details or expected.thoughts
+        self._keeper = ThoughtKeeper(details=expected.details, text=expected.thoughts) if keeps else None
         self._frames = SseParser()
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -158,11 +161,26 @@ class ChatDecoder:
         return chunk
 
     def _chunk(self, chunk: Chunk, data: bytes, *, out: list[Delta]) -> None:
-        self._reader.read(chunk, out)
+        self._read(chunk, out)
         if chunk.choices is None and chunk.usage is None and not self._reader.broken:
             self._bare(chunk, data, out=out)
         if self._reader.broken:
             self.done = True
+
+    def _read(self, chunk: Chunk, out: list[Delta]) -> None:
+        if self._keeper is None:
+            self._reader.read(chunk, out)
+            return
+        start = len(out)
+        self._keeper.take(chunk, self._reader.clean)
+        self._reader.read(chunk, out)
+        self._keeper.pass_on(out, start)
+
+    def _end(self, out: list[Delta]) -> None:
+        start = len(out)
+        self._reader.end(out)
+        if self._keeper is not None:
+            self._keeper.pass_on(out, start)
 
     def _bare(self, chunk: Chunk, data: bytes, *, out: list[Delta]) -> None:
         """An object without choices and usage: an error, a sign of life, or something else than a chunk."""
@@ -180,7 +198,7 @@ class ChatDecoder:
     def _finished(self, out: list[Delta]) -> None:
         reader = self._reader
         if reader.stopped or reader.spoke:
-            reader.end(out)
+            self._end(out)
         else:
             reader.fail(broken_off(self._target, code="upstream_truncated", reason="[DONE] without an answer"), out)
         self.done = True
@@ -197,7 +215,7 @@ class ChatDecoder:
         if self.done:
             return
         if reader.stopped:
-            reader.end(out)
+            self._end(out)
         elif self._seen:
             reader.fail(broken_off(self._target, code="upstream_truncated", reason="end without a finish"), out)
         else:
@@ -215,11 +233,11 @@ class ChatDecoder:
                 self._no_answer(body, str(error), out=out)
                 return
             chunk = mended
-        self._reader.read(chunk, out)
+        self._read(chunk, out)
         if self._reader.broken:
             return
         if chunk.choices:
-            self._reader.end(out)
+            self._end(out)
         else:
             self._no_answer(body, "no choices", out=out)
 

@@ -22,6 +22,7 @@ from antiphon.protocol.items import (
 )
 from antiphon.protocol.request import Notice
 from antiphon.providers.chat.parts import PartWriter, part_text
+from antiphon.providers.chat.state import ABSENT, ChatState, read_state
 from antiphon.providers.chat.wire import (
     Call,
     CalledCustom,
@@ -45,10 +46,11 @@ _GO_ON = "Continue."
 class _Turn:
     """What the assistant did between two inputs, and the outputs of its calls, wherever in the list they stood."""
 
-    __slots__ = ("calls", "lifted", "outputs", "reasoning", "refusals", "texts")
+    __slots__ = ("calls", "details", "lifted", "outputs", "reasoning", "refusals", "texts")
 
     def __init__(self) -> None:
         self.reasoning: list[str] = []
+        self.details: list[Raw] = []
         self.texts: list[str] = []
         self.refusals: list[str] = []
         self.calls: list[Call] = []
@@ -103,14 +105,12 @@ class Transcript:
             case Message():
                 self._message(value, item.path)
             case FunctionCall() | CustomToolCall():
-                self._call(value)
+                self._call(value, self._state(item))
             case FunctionCallOutput() | CustomToolCallOutput():
                 self._output(value, item.path)
             case Reasoning():
                 if item.provider is None or item.provider == self._provider:
-                    text = value.text()
-                    if text:
-                        self._open_turn().reasoning.append(text)
+                    self._thought(value, self._state(item))
             case OtherItem():
                 notice = drop_item(item, value)
                 if notice is not None:
@@ -192,18 +192,37 @@ class Transcript:
         if text:
             turn.texts.append(text)
 
+    def _state(self, item: InputItem) -> ChatState:
+        """What this provider gave with the item."""
+        if item.state is None:
+            return ChatState()
+        state = read_state(item.state.payload)
+        if state is None:
+            self.notices.append(Notice(item.path, "dropped", "unreadable_state"))
+        return state or ChatState()
+
+    def _thought(self, value: Reasoning, state: ChatState) -> None:
+        if state.details and self._quirks.reasoning_replay == "reasoning_details":
+            self._open_turn().details += state.details
+            return
+        text = state.text or value.text()
+        if text:
+            self._open_turn().reasoning.append(text)
+
     def _open_turn(self) -> _Turn:
         if self._turn is None:
             self._turn = _Turn()
             self._entries.append(self._turn)
         return self._turn
 
-    def _call(self, call: FunctionCall | CustomToolCall) -> None:
+    def _call(self, call: FunctionCall | CustomToolCall, state: ChatState) -> None:
         turn = self._open_turn()
         name = wire_name(call.name, call.namespace)
         call_id = wire_call_id(call.call_id, self._quirks.tool_call_id)
-        absent = self._quirks.call_extra_absent
-        extra = Raw(absent) if self._quirks.call_extra == "extra_content" and absent else UNSET
+        extra: Raw | UnsetType = UNSET
+        if self._quirks.call_extra == "extra_content":
+            absent = self._quirks.call_extra_absent
+            extra = state.extra if state.extra is not ABSENT else Raw(absent) if absent else UNSET
         if isinstance(call, FunctionCall):
             turn.calls.append(Call(call_id, CalledFunction(name, call.arguments or "{}"), extra_content=extra))
         elif self._quirks.custom_tools:
@@ -271,7 +290,7 @@ class Transcript:
             thinking = ThinkingPart([TextPart(thought)])
             content = [thinking, TextPart(text)] if text else [thinking]
         elif thought and quirks.reasoning_replay in ("reasoning", "reasoning_details"):
-            reasoning = thought  # the plain copy: OpenRouter's details do not outlive their answer yet
+            reasoning = thought  # of OpenRouter's the plain copy, where the details are lost
         elif quirks.reasoning_replay == "reasoning_content" and (thought or self._demands_thought(turn)):
             reasoning_content = thought
         return WireMessage(
@@ -280,6 +299,7 @@ class Transcript:
             refusal="".join(turn.refusals) or UNSET,
             reasoning_content=reasoning_content,
             reasoning=reasoning,
+            reasoning_details=turn.details if turn.details and self._replays(turn) else UNSET,
             tool_calls=turn.calls or UNSET,
         )
 

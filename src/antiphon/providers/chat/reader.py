@@ -28,14 +28,15 @@ from antiphon.providers.chat.chunks import (
     ContentPart,
     FunctionFragment,
     GroqExtras,
-    ReasoningDetail,
     UsageCounts,
     called,
+    decode_details,
 )
 from antiphon.providers.chat.errors import UpstreamError, read_error
 from antiphon.providers.chat.extras import citations, logprob_entries
 from antiphon.providers.chat.faults import fault_of, protocol_fault
 from antiphon.providers.chat.halves import Halves
+from antiphon.providers.chat.state import REASONING, ChatState, write_state
 from antiphon.providers.chat.stops import FAILED, stop_reason
 from antiphon.providers.chat.think import ThinkSplitter
 from antiphon.providers.chat.usage import usage_seen
@@ -43,7 +44,6 @@ from antiphon.providers.chat.usage import usage_seen
 __all__ = ["ChunkReader", "Expected"]
 
 _TEXT = "text"
-_REASONING = "reasoning"
 _REFUSAL = "refusal"  # only where halves wait: in the answer it is a part of the text's message
 _LEGACY_CALL = -1  # the index under which `function_call`, the predecessor of `tool_calls`, is kept
 _NO_USAGE = UsageSeen()
@@ -56,11 +56,16 @@ class Expected(Struct, frozen=True):
         known: names of the tools on the wire.
         logprobs: log probabilities were asked for.
         think_tags: thoughts come inside the text.
+        details, thoughts: `reasoning_details` go back, the text of thoughts goes back sealed.
+        call_extra: `extra_content` of calls goes back.
     """
 
     known: frozenset[str] = frozenset()
     logprobs: bool = False
     think_tags: bool = False
+    details: bool = False
+    thoughts: bool = False
+    call_extra: bool = False
 
 
 class ChunkReader:
@@ -97,6 +102,10 @@ class ChunkReader:
         if self._halves is None:
             self._halves = Halves()
         self._halves.stand_ins = stand_ins
+
+    def clean(self, json: bytes) -> bytes:
+        """JSON of the next chunk without the stand-ins that it may hold."""
+        return self._halves.replaced(json) if self._halves is not None else json
 
     def read(self, chunk: Chunk, out: list[Delta]) -> None:
         """Take one chunk."""
@@ -179,7 +188,7 @@ class ChunkReader:
             self._count(choice.usage, out)
 
     def _delta(self, delta: ChoiceDelta, out: list[Delta]) -> None:
-        if delta.reasoning_content is not None or delta.reasoning is not None or delta.reasoning_details is not None:
+        if delta.reasoning_content is not None or delta.reasoning is not None or delta.reasoning_details is not ABSENT:
             self._reason(delta, out)
         content = delta.content
         if content:
@@ -202,25 +211,26 @@ class ChunkReader:
 
     def _reason(self, delta: ChoiceDelta, out: list[Delta]) -> None:
         """One source only: servers that send two of them send the same text twice."""
-        if delta.reasoning_details and self._details(delta.reasoning_details, out):
+        if delta.reasoning_details is not ABSENT and self._details(delta.reasoning_details, out):
             return
         text = delta.reasoning or delta.reasoning_content
         if text:
             self._muse(text, out)
 
-    def _details(self, details: list[ReasoningDetail], out: list[Delta]) -> bool:
-        found = False
-        for detail in details:
-            text = detail.text or detail.summary
-            if not text:
-                continue
+    def _details(self, raw: Raw, out: list[Delta]) -> bool:
+        try:
+            details = decode_details(raw) or []
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self.fail(protocol_fault(self._target, f"reasoning_details: {error}"), out)
+            return True
+        said = [detail for detail in details if detail.text or detail.summary]
+        for detail in said:
             if detail.index is not None and detail.index != self._part_index:
                 if self._part_index is not None:
                     self._part += 1
                 self._part_index = detail.index
-            self._muse(text, out)
-            found = True
-        return found
+            self._muse(detail.text or detail.summary or "", out)
+        return bool(said)
 
     def _muse(self, text: str, out: list[Delta]) -> None:
         if self._think is not None:
@@ -228,11 +238,11 @@ class ChunkReader:
         self._think_aloud(self._native(text), out)
 
     def _think_aloud(self, text: str, out: list[Delta]) -> None:
-        text = self._whole(_REASONING, text, out)
+        text = self._whole(REASONING, text, out)
         self._logprobs = []  # of thoughts: Responses has no place for them
         if text:
             self.spoke = True
-            out.append(Reasoning(_REASONING, text, self._part))
+            out.append(Reasoning(REASONING, text, self._part))
 
     def _parts(self, parts: list[ContentPart], out: list[Delta]) -> None:
         for part in parts:
@@ -267,17 +277,21 @@ class ChunkReader:
     def _call_all(self, delta: ChoiceDelta, out: list[Delta]) -> None:
         for call in delta.tool_calls or ():
             if not self.broken:
-                self._call(call.index, str(call.id or ""), function=called(call), out=out)
+                extra = call.extra_content if self._expected.call_extra else ABSENT
+                self._call(call.index, str(call.id or ""), function=called(call), extra=extra, out=out)
         if delta.function_call is not None and not self.broken:
-            self._call(_LEGACY_CALL, "", function=delta.function_call, out=out)
+            self._call(_LEGACY_CALL, "", function=delta.function_call, extra=ABSENT, out=out)
 
-    def _call(self, index: int | None, call_id: str, *, function: FunctionFragment | None, out: list[Delta]) -> None:
+    def _call(
+        self, index: int | None, call_id: str, *, function: FunctionFragment | None, extra: Raw, out: list[Delta]
+    ) -> None:
         self._logprobs = []
         name, arguments = "", ""
+        state = b"" if extra is ABSENT or bytes(extra) == b"null" else write_state(ChatState(extra=extra))
         try:
             if function is not None:
                 name, arguments = function.name or "", self._native(_argument_text(function))
-            deltas = self._calls.add(index, call_id, name=name, arguments=arguments)
+            deltas = self._calls.add(index, call_id, name=name, arguments=arguments, state=state)
         except (CallMixUpError, UnicodeDecodeError) as error:
             self.fail(protocol_fault(self._target, str(error)), out)
             return
@@ -350,7 +364,7 @@ class ChunkReader:
         if self._halves is None:
             return text
         for other in self._halves.others(key):
-            if other in (_TEXT, _REASONING, _REFUSAL):
+            if other in (_TEXT, REASONING, _REFUSAL):
                 self._settle_key(other, out)
         return self._halves.join(key, text)
 
@@ -360,8 +374,8 @@ class ChunkReader:
             return
         if key == _TEXT:
             out.append(Text(_TEXT, lone))
-        elif key == _REASONING:
-            out.append(Reasoning(_REASONING, lone, self._part))
+        elif key == REASONING:
+            out.append(Reasoning(REASONING, lone, self._part))
         elif key == _REFUSAL:
             out.append(Refusal(_TEXT, lone))
         else:

@@ -111,6 +111,7 @@ class WireMessage(Struct, frozen=True):
     refusal: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
+    reasoning_details: list[Raw] | UnsetType = UNSET
     tool_calls: list[Call] | UnsetType = UNSET
     tool_call_id: str | UnsetType = UNSET
     prefix: bool | UnsetType = UNSET
