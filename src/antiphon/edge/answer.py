@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from antiphon.edge.asgi import Headers, Message
 
 __all__ = ["WHOLE_BODY", "JoinedAnswer"]
@@ -23,12 +25,14 @@ class JoinedAnswer:
     """Takes the place of `RequestResponseCycle.send` for one request.
 
     The head is held until the first `http.response.body`, which therefore has to follow at once, be it empty.
+    `close` ends the connection after an answer that says so.
     """
 
-    __slots__ = ("_cycle", "_held")
+    __slots__ = ("_close", "_cycle", "_held")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
+    def __init__(self, cycle: RequestResponseCycle, *, close: "Callable[[], None]") -> None:
         self._cycle = cycle
+        self._close = close
         self._held = b""
 
     def whole_body(self) -> bytes | None:
@@ -107,5 +111,5 @@ class JoinedAnswer:
             cycle.response_complete = True
             cycle.message_event.set()
             if not cycle.keep_alive:
-                cycle.transport.close()
+                self._close()
             cycle.on_response()

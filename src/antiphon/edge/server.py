@@ -28,6 +28,9 @@ __all__ = ["GatewayServer", "HeadLimitProtocol", "server_config"]
 _MAX_HEAD_BYTES = 64 * 1024
 _HEAD_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 75
+#: What is read and thrown away of a body that was refused, so that the client comes to read why.
+_LINGER_S = 5.0
+_LINGER_BYTES = 32 * 1024 * 1024
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
@@ -42,6 +45,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
+        self._lingering_bytes: int | None = None
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._watchers: set[Callable[[], None]] = set()
@@ -69,6 +73,11 @@ class HeadLimitProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head, and what else is no body: trailers and extensions of chunks."""
+        if self._lingering_bytes is not None:
+            self._lingering_bytes += len(data)
+            if self._lingering_bytes > _LINGER_BYTES:
+                self.transport.abort()
+            return
         if self._in_head and b"pgrade" in data:
             data = _without_upgrade(data)
         self._head_bytes += len(data)
@@ -102,7 +111,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """As uvicorn has it, but with one timer for the life of the connection instead of one for each request."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._lingering_bytes is not None:
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -124,7 +133,7 @@ class HeadLimitProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Run the application with a `send` of ours; and let it watch the connection without a task of its own."""
-        answer = JoinedAnswer(cycle)
+        answer = JoinedAnswer(cycle, close=self._close_gently)
         cycle.scope["extensions"] = {CONNECTION: self._connection, WHOLE_BODY: {"read": answer.whole_body}}
 
         async def joined(scope: Any, receive: Any, _: Any) -> None:
@@ -140,6 +149,21 @@ class HeadLimitProtocol(HttpToolsProtocol):
             % (STATUS_LINE[400], len(body), body)
         )
         self.transport.close()
+
+    def _close_gently(self) -> None:
+        """Close; but a client that is still sending is listened to for a while.
+
+        Closing on it at once would reset the connection, and the answer that tells what is wrong would be lost.
+        """
+        if not self.cycle.more_body or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._lingering_bytes = 0
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._idle_timer = self.loop.call_later(_LINGER_S, self.transport.abort)
 
     def _abort(self) -> None:
         """Hang up at once; a polite end would wait until the client has taken what is held for it."""
