@@ -64,7 +64,7 @@ class Expected(Struct, frozen=True):
 class _Open:
     """A block that was begun."""
 
-    __slots__ = ("citations", "kind", "name", "pieces", "raw", "signature", "spoiled", "start")
+    __slots__ = ("citations", "is_sealed", "kind", "name", "pieces", "raw", "signature", "start")
 
     def __init__(self, block: Block, raw: Raw) -> None:
         self.kind = block.type
@@ -74,7 +74,7 @@ class _Open:
         self.signature = block.signature or ""
         self.citations: list[Citation] = []
         self.start = 0
-        self.spoiled = False  # something came for it that is not understood
+        self.is_sealed = False  # what goes back was given, or cannot be known: something came that is not understood
 
 
 class MessageReader:
@@ -134,6 +134,9 @@ class MessageReader:
                 self._think(index, held, text=block.thinking or "", out=out)
             case "tool_use":
                 self._start_call(index, block, out=out)
+            case "redacted_thinking":
+                held.is_sealed = True
+                self._seal(f"thinking:{index}", [held.raw], out=out)
             case "server_tool_use":
                 self._start_own(held, block, out=out)
             case kind if kind.endswith("_tool_result") and block.tool_use_id in self._own_tools:
@@ -152,10 +155,11 @@ class MessageReader:
             self._think(index, held, text=delta.thinking, out=out)
         elif delta.signature is not None:
             held.signature = delta.signature
+            self._sign(index, held, out)
         elif delta.citation is not None:
             held.citations.append(delta.citation)
         else:
-            held.spoiled = True
+            held.is_sealed = True
 
     def stop(self, index: int, out: list[Delta]) -> None:
         """A block is complete."""
@@ -166,9 +170,8 @@ class MessageReader:
             case "text":
                 self._cite(held, out)
             case "thinking":
-                thought = {"type": "thinking", "thinking": "".join(held.pieces), "signature": held.signature}
-                # Not closed: if the answer ends here, it may have been cut in the middle of the thought.
-                out.append(Seal(f"thinking:{index}", write_state([_encode(thought)])))
+                if not held.is_sealed:
+                    self._sign(index, held, out)
             case "tool_use":
                 self._stop_call(index, held, out=out)
             case "server_tool_use":
@@ -176,7 +179,7 @@ class MessageReader:
             case kind if kind.endswith("_tool_result"):
                 return
             case _:
-                if not held.spoiled:  # of a type that only the vendor can read: redacted thinking, and what may come
+                if not held.is_sealed:  # of a type that only the vendor can read, and that came whole
                     self._seal(f"block:{index}", [held.raw], out=out)
 
     def end(self, reason: str, details: StopDetails | None, *, vendor: Raw | None, out: list[Delta]) -> None:
@@ -245,6 +248,15 @@ class MessageReader:
             self._text_key = None
             held.pieces.append(text)
             out.append(Reasoning(f"thinking:{index}", text))
+
+    def _sign(self, index: int, held: _Open, out: list[Delta]) -> None:
+        """A thought is whole, and goes back as it is.
+
+        The block is not closed: if the answer ends here, it may have been cut in the middle of the thought.
+        """
+        held.is_sealed = True
+        thought = {"type": "thinking", "thinking": "".join(held.pieces), "signature": held.signature}
+        out.append(Seal(f"thinking:{index}", write_state([_encode(thought)])))
 
     def _start_call(self, index: int, block: Block, *, out: list[Delta]) -> None:
         if block.name == self._expected.answer_tool and block.name:
