@@ -228,6 +228,8 @@ class Run:
                     self._sink.see(delta)
                     self._stopped = delta
                     self.record.attempts[-1].stop = delta.native
+            case deltas.Native():
+                self._sink.see(delta)
             case deltas.Opened():
                 self._sink.see(delta)
                 trace = self.record.attempts[-1]

@@ -21,6 +21,7 @@ __all__ = [
     "Closed",
     "Delta",
     "Key",
+    "Native",
     "Opened",
     "OutcomeDelta",
     "OutputDelta",
@@ -170,6 +171,17 @@ class Stopped(Struct, frozen=True, gc=False):
     vendor: Raw | None = None
 
 
+class Native(Struct, frozen=True, gc=False):
+    """One event of the upstream in its own words, for a front door of the same dialect: it goes on as it is.
+
+    Comes behind the deltas that say the same to everybody else. `seals` is how many `Seal`s are among these: what they
+    keep must not leave as it is, and the door puts in its place what the client may see of it.
+    """
+
+    raw: Raw
+    seals: int = 0
+
+
 class Broke(Struct, frozen=True, gc=False):
     """The stream is unusable from here on."""
 
@@ -189,5 +201,5 @@ OutputDelta = (
     | Relayed
     | Closed
 )
-OutcomeDelta = Opened | UsageSeen | Stopped | Broke
+OutcomeDelta = Opened | UsageSeen | Stopped | Native | Broke
 Delta = OutputDelta | OutcomeDelta

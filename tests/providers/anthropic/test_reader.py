@@ -9,6 +9,7 @@ from antiphon.protocol.deltas import (
     CallOpened,
     Closed,
     Delta,
+    Native,
     Opened,
     Refusal,
     Seal,
@@ -266,7 +267,9 @@ def test_a_client_of_the_same_dialect_gets_the_vendors_own_words() -> None:
         "usage": {"output_tokens": 5, "server_tool_use": {"web_search_requests": 1}},
     }
     found = read(START, last, STOP, expected=Expected(vendor=True))
-    opened, counted, counted_last, stopped = found
+    natives = [msgspec.json.decode(delta.raw) for delta in found if isinstance(delta, Native)]
+    assert natives == [START, last, STOP]
+    opened, counted, counted_last, stopped = (delta for delta in found if not isinstance(delta, Native))
     assert isinstance(opened, Opened)
     assert msgspec.json.decode(opened.vendor or b"") == START["message"]
     assert isinstance(counted, UsageSeen)
@@ -290,7 +293,25 @@ def test_a_whole_body_gives_the_vendors_own_words_too() -> None:
     body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
     encoded = msgspec.json.encode({**body, "content": [{"type": "text", "text": "Hi"}], "usage": {"input_tokens": 1}})
     found = read(encoded, expected=Expected(vendor=True), kind="application/json")
-    assert isinstance(found[0], Opened)
-    assert msgspec.json.decode(found[0].vendor or b"")["content"] == []
-    assert isinstance(found[-1], Stopped)
-    assert msgspec.json.decode(found[-1].vendor or b"") == {"stop_reason": "end_turn"}
+    natives = [msgspec.json.decode(delta.raw) for delta in found if isinstance(delta, Native)]
+    assert natives == [
+        {
+            "type": "message_start",
+            "message": {**body, "stop_reason": None, "content": [], "usage": {"input_tokens": 1}},
+        },
+        begin(0, "text", text="Hi"),
+        over(0),
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"input_tokens": 1}},
+    ]
+    said = [delta for delta in found if not isinstance(delta, Native)]
+    assert isinstance(said[0], Opened)
+    assert msgspec.json.decode(said[0].vendor or b"")["content"] == []
+    assert isinstance(said[-1], Stopped)
+    assert msgspec.json.decode(said[-1].vendor or b"") == {"stop_reason": "end_turn"}
+
+
+def test_an_event_tells_how_many_seals_are_in_it() -> None:
+    thought = [begin(0, "thinking", thinking=""), piece(0, "signature_delta", signature="E1"), over(0)]
+    found = read(START, *thought, end(), STOP, expected=Expected(vendor=True))
+    told = [delta.seals for delta in found if isinstance(delta, Native)]
+    assert sum(told) == sum(isinstance(delta, Seal) for delta in found) == 1

@@ -1,11 +1,13 @@
 """A run's events, or the response they end in, as a client of the Messages API reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec import Raw, Struct
 
 from antiphon.dialects.messages.content import content_of
 from antiphon.dialects.messages.ending import message_id, problem_of, stop_of, usage_of
+from antiphon.dialects.messages.relay import Relay, fold, seals_in, seals_of
 from antiphon.dialects.messages.wire import (
     ErrorEvent,
     MessageBody,
@@ -14,10 +16,11 @@ from antiphon.dialects.messages.wire import (
     MessageStop,
     UsageCounts,
     encode_event,
+    encode_raw,
 )
 from antiphon.dialects.messages.writer import ContentWriter
 from antiphon.protocol import events
-from antiphon.protocol.deltas import OutcomeDelta, Stopped
+from antiphon.protocol.deltas import Native, OutcomeDelta, Stopped
 from antiphon.protocol.response import Response
 
 __all__ = ["Asked", "MessagesAnswer", "MessagesStream"]
@@ -26,7 +29,7 @@ _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _encode = msgspec.json.Encoder().encode
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(Struct, frozen=True):
     """What the request says about how its answer shall look.
 
     Attributes:
@@ -40,41 +43,57 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class MessagesStream:
-    """One stream. Implements `dialects.base.StreamEncoder`."""
+    """One stream. Implements `dialects.base.StreamEncoder`.
+
+    Where the upstream speaks this dialect too, its own events go on; else they are written from the run's.
+    """
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._writer = ContentWriter(omits_thinking=asked.omits_thinking)
+        self._relay = Relay()
         self._opening = b""  # held until there is something behind it
         self._native = ""
         self.heartbeat = _PING
 
     def see(self, delta: OutcomeDelta) -> None:
-        """Only the upstream's own word for its end is of interest."""
-        if isinstance(delta, Stopped):
+        """Of interest are the upstream's own words, for its end or for everything."""
+        if isinstance(delta, Native):
+            self._relay.push(delta)
+        elif isinstance(delta, Stopped):
             self._native = delta.native
 
     def encode(self, batch: Sequence[events.Event]) -> bytes:
         """The blocks that these events write."""
+        if self._relay.begun:
+            return _handed_on(self._relay.take(seals_in(batch)))
         for event in batch:
             if isinstance(event, events.Created):
                 self._opening = encode_event(self._start(event.response))
+                self._relay.name(message_id(event.response.id), event.response.model)
             else:
                 self._writer.write(event)
         return self._joined()
 
     def end(self, batch: Sequence[events.Event]) -> bytes:
         """The last blocks, and how it ended: with its stop reason and usage, or with an error."""
-        data = self.encode(batch[:-1])
+        data = self._rest(batch[:-1])
         last = batch[-1]
         if isinstance(last, events.Failed):
-            problem = problem_of(last.response.error)
-            return self._opened() + data + encode_event(ErrorEvent(problem, self._asked.request_id))
+            return data + encode_event(ErrorEvent(problem_of(last.response.error), self._asked.request_id))
+        if self._relay.begun:
+            return data if self._relay.ended else data + encode_event(MessageStop())
         if isinstance(last, events.Completed | events.Incomplete):
             response = last.response
             delta = MessageDelta(stop_of(response, native=self._native), usage_of(response))
-            return self._opened() + data + encode_event(delta) + encode_event(MessageStop())
+            return data + encode_event(delta) + encode_event(MessageStop())
         return data
+
+    def _rest(self, batch: Sequence[events.Event]) -> bytes:
+        if self._relay.begun:
+            return _handed_on(self._relay.take(seals_in(batch), all_of_it=True))
+        data = self.encode(batch)
+        return self._opened() + data
 
     def _start(self, response: Response) -> MessageStart:
         usage = UsageCounts(self._asked.input_tokens, 0, 0, 0)
@@ -96,15 +115,21 @@ class MessagesAnswer:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
+        self._relay = Relay()
         self._native = ""
 
     def see(self, delta: OutcomeDelta) -> None:
         """As a stream does."""
-        if isinstance(delta, Stopped):
+        if isinstance(delta, Native):
+            self._relay.push(delta)
+        elif isinstance(delta, Stopped):
             self._native = delta.native
 
     def encode(self, response: Response) -> bytes:
         """The message."""
+        if self._relay.begun:
+            self._relay.name(message_id(response.id), response.model)
+            return fold(self._relay.take(seals_of(response.output), all_of_it=True))
         stop = stop_of(response, native=self._native)
         message = MessageBody(
             message_id(response.id),
@@ -116,3 +141,7 @@ class MessagesAnswer:
             stop_details=stop.stop_details,
         )
         return _encode(message)
+
+
+def _handed_on(raws: Iterable[Raw]) -> bytes:
+    return b"".join(map(encode_raw, raws))

@@ -36,6 +36,7 @@ __all__ = [
     "UsageCounts",
     "WebCitation",
     "encode_event",
+    "encode_raw",
 ]
 
 _NO_INPUT = Raw(b"{}")
@@ -269,4 +270,17 @@ def encode_event(event: Event) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (_names[type(event)], _encode(event))
 
 
+def encode_raw(event: Raw) -> bytes:
+    """The same for an event that is JSON already."""
+    data = bytes(event)
+    if b"\n" in data or b"\r" in data:
+        data = msgspec.json.format(data, indent=-1)  # the framing knows no line breaks
+    return b"event: %b\ndata: %b\n\n" % (_named.decode(data).type.encode(), data)
+
+
+class _Named(Struct, frozen=True):
+    type: str
+
+
+_named = msgspec.json.Decoder(_Named)
 _names: dict[type[Event], bytes] = {kind: str(kind.__struct_config__.tag).encode() for kind in Event.__args__}

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.lib.sse import FrameTooLongError, SseEvent, SseParser
-from antiphon.protocol.deltas import Delta
+from antiphon.protocol.deltas import Delta, Native, Seal
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.faults import error_fault
 from antiphon.providers.anthropic.reader import Expected, MessageReader
@@ -135,8 +135,10 @@ class AnthropicDecoder:
         if frame.name == b"error":
             self._error(data, out)
             return
+        before = len(out)
         try:
             self._event(decode_event(data), data, out=out)
+            self._hand_on(data, out, before=before)
         except _UNREADABLE as error:
             if data.strip() not in (b"", b"[DONE]"):  # some servers end every stream as Chat does
                 self._fail(f"frame of {len(data)} bytes: {error}", out)
@@ -169,6 +171,11 @@ class AnthropicDecoder:
                 self._finished(out)
             case "error":
                 self._error(data, out)
+
+    def _hand_on(self, data: bytes, out: list[Delta], *, before: int) -> None:
+        """The event itself, for a client that reads it. What is not sent on is what breaks the answer."""
+        if self._expected.vendor and not self._reader.broken:
+            out.append(Native(Raw(data), sum(isinstance(delta, Seal) for delta in out[before:])))
 
     def _own_words(self, data: bytes, *, inner: str) -> Raw | None:
         """The end of the answer as the vendor put it, for a client that reads it: all but content and counts."""
@@ -222,15 +229,27 @@ class AnthropicDecoder:
             self._fail(f"body of {len(body)} bytes: no content", out)
             return
         reader = self._reader
-        reader.begin(message, self._own_head(body), out)
+        head = self._own_head(body)
+        reader.begin(message, head, out)
+        self._retell(out, len(out), type="message_start", message=_unended(head))
         for index, block in enumerate(message.content):
+            before = len(out)
             reader.start(index, block, out)
             reader.stop(index, out)
+            self._retell(out, len(out), type="content_block_start", index=index, content_block=block)
+            self._retell(out, before, type="content_block_stop", index=index)
         if message.stop_reason:
-            own = self._own_words(body, inner="")
+            own, before = self._own_words(body, inner=""), len(out)
             reader.end(message.stop_reason, message.stop_details, vendor=own, out=out)
+            self._retell(out, before, type="message_delta", delta=own, usage=message.usage)
         else:
             self._cut("no stop_reason", out)
+
+    def _retell(self, out: list[Delta], before: int, **event: object) -> None:
+        """Of an answer in one piece: the event that would have told this part of it."""
+        if self._expected.vendor:
+            told = {name: value for name, value in event.items() if value is not ABSENT}
+            self._hand_on(_encode(told), out, before=before)
 
     def _own_head(self, body: bytes) -> Raw:
         if not self._expected.vendor:
@@ -242,6 +261,16 @@ class AnthropicDecoder:
         self._body = []
         self.done = True
 
+
+def _unended(head: Raw) -> Raw:
+    """A whole message's head as it is when the message begins."""
+    if head is ABSENT:
+        return head
+    fields = _fields.decode(head)
+    return Raw(_encode({**fields, **{name: None for name in fields if name in _ENDS}}))
+
+
+_ENDS = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 
 #: What the end of an answer does not say again.
 _NOT_THE_END = frozenset({"type", "id", "model", "role", "content", "usage"})
