@@ -94,6 +94,11 @@ def url_request() -> Request:
     )
 
 
+def test_how_closely_to_look_at_an_image_cannot_be_said() -> None:
+    (notice,) = encode(input=user({"type": "input_image", "image_url": PNG, "detail": "low"})).notices
+    assert notice.where == "input[0].content[0].detail"
+
+
 def test_what_google_cannot_fetch_or_must_not_is_fetched_here() -> None:
     assert CODEC.media_urls(url_request(), target_for("gemini/gemini-3.8-flash")) == (
         "https://a.example/cat",
@@ -103,19 +108,22 @@ def test_what_google_cannot_fetch_or_must_not_is_fetched_here() -> None:
         "https://a.example/cat",
         "https://a.example/cat.png",
         "https://a.example/a.pdf",
-        "https://youtu.be/x",
         "https://a.example/out.png",
     )
+    elsewhere = (*everything[:3], "https://youtu.be/x", everything[3])
     assert CODEC.media_urls(url_request(), target_for("gemini/gemini-3.8-flash", fetches_urls=False)) == everything
     assert CODEC.media_urls(url_request(), target_for("gemini/gemini-2.0-flash")) == everything
+    relay = target_for("gemini/gemini-3.8-flash", fetches_urls=False, base_url="https://relay.example/v1beta")
+    assert CODEC.media_urls(url_request(), relay) == elsewhere
 
 
 def test_what_was_fetched_is_sent_inside_the_request() -> None:
     request, target = url_request(), target_for("gemini/gemini-3.8-flash", fetches_urls=False)
     media = dict.fromkeys(CODEC.media_urls(request, target), PNG)
     body = CODEC.encode(request, target, media=media).body
-    assert body.count(b'"inlineData"') == 6
-    assert b"https://" not in body
+    assert body.count(b'"inlineData"') == 5
+    assert b"https://a.example" not in body
+    assert b'{"fileUri":"https://youtu.be/x"}' in body
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,19 @@ def test_signatures_survive_three_turns(tmp_path: Path, streamed: bool, stored: 
 
 
 @BOTH_WAYS
+def test_a_client_that_only_keeps_its_calls_loses_no_signature(tmp_path: Path, streamed: bool) -> None:
+    thought = text("Weather first.", thought=True)
+    with stand(tmp_path, [thought, call("get_weather", signature="c2ln")], [text("Rain.")]) as at:
+        question = {"role": "user", "content": "Weather?"}
+        first = at.ask(streamed=streamed, input=[question], tools=TOOLS, store=False, reasoning={"summary": "auto"})
+        (made,) = [item for item in first["output"] if item["type"] == "function_call"]
+        kept = {name: made[name] for name in ("type", "call_id", "name", "arguments")}
+        result = {"type": "function_call_output", "call_id": made["call_id"], "output": "ok"}
+        at.ask(streamed=streamed, input=[question, kept, result], tools=TOOLS, store=False)
+        assert at.sent[1]["contents"][1]["parts"][-1]["thoughtSignature"] == "c2ln"
+
+
+@BOTH_WAYS
 def test_a_client_that_keeps_nothing_is_not_refused(tmp_path: Path, streamed: bool) -> None:
     with stand(tmp_path, [text("Fine.")]) as at:
         history = [

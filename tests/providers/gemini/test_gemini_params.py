@@ -90,6 +90,12 @@ def test_no_penalty_can_be_told_to_every_model() -> None:
     assert not encode(presence_penalty=0, frequency_penalty=0).notices
 
 
+def test_more_stop_sequences_than_there_is_room_for_are_told() -> None:
+    encoded = encode(stop=list("abcdefg"))
+    assert msgspec.json.decode(encoded.body)["generationConfig"]["stopSequences"] == list("abcde")
+    assert [(notice.where, notice.kind) for notice in encoded.notices] == [("stop", "approximated")]
+
+
 def test_verbosity_is_named() -> None:
     (notice,) = encode(text={"verbosity": "low"}).notices
     assert notice.where == "text.verbosity"

@@ -16,7 +16,7 @@ from antiphon.providers.gemini.decode import GeminiDecoder
 from antiphon.providers.gemini.faults import http_fault
 from antiphon.providers.gemini.models import Facts, facts_of
 from antiphon.providers.gemini.params import ParamWriter
-from antiphon.providers.gemini.parts import PartWriter, media_urls
+from antiphon.providers.gemini.parts import Fetching, PartWriter, media_urls
 from antiphon.providers.gemini.reader import Expected
 from antiphon.providers.gemini.wire import Content, WirePart
 from antiphon.providers.names import ToolNames
@@ -59,7 +59,8 @@ class GeminiCodec:
         params = ParamWriter(request, facts, is_vertex=_is_vertex(target))
         params.write()
         uploads = _base_url(target) if target.upstream_ids == "allow" else ""
-        transcript = Transcript(facts, PartWriter(media, forward=_forwards(target, facts), uploads=uploads))
+        parts = PartWriter(media, _fetching(target, facts), uploads=uploads)
+        transcript = Transcript(facts, parts)
         for text in (request.instructions, params.prompt):
             if text:
                 transcript.instruct(text)
@@ -75,12 +76,12 @@ class GeminiCodec:
             headers=_headers(target, stream=stream),
             body=_encode(body),
             stream=stream,
-            notices=(*params.notices, *transcript.notices),
+            notices=(*params.notices, *transcript.notices, *parts.notices),
         )
 
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: all that Google is not to fetch, or of which it must be told what they are."""
-        return tuple(media_urls(request.input, forward=_forwards(target, facts_of(target.model))))
+        return tuple(media_urls(request.input, _fetching(target, facts_of(target.model))))
 
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
@@ -98,8 +99,10 @@ def _is_vertex(target: Target) -> bool:
     return "aiplatform.googleapis.com" in (urlsplit(target.base_url).hostname or "")
 
 
-def _forwards(target: Target, facts: Facts) -> bool:
-    return target.fetches_urls and facts.web_files
+def _fetching(target: Target, facts: Facts) -> Fetching:
+    """What a server that is only like Google's may fetch, the operator decides: it may stand in a network of its own."""
+    is_google = (urlsplit(target.base_url).hostname or "").endswith(".googleapis.com")
+    return Fetching(web=target.fetches_urls and facts.web_files, youtube=is_google or target.fetches_urls)
 
 
 def _base_url(target: Target) -> str:

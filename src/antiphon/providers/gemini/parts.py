@@ -5,6 +5,8 @@ import binascii
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from msgspec import Struct
+
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import (
     CustomToolCallOutput,
@@ -18,9 +20,10 @@ from antiphon.protocol.items import (
     Part,
     Refusal,
 )
+from antiphon.protocol.request import Notice
 from antiphon.providers.gemini.wire import Blob, FileRef, WirePart
 
-__all__ = ["MEDIA", "PartWriter", "media_urls", "part_text"]
+__all__ = ["MEDIA", "Fetching", "PartWriter", "media_urls", "part_text"]
 
 #: The parts that are no text.
 MEDIA = (InputImage, InputFile, InputAudio, InputVideo)
@@ -64,12 +67,33 @@ def part_text(part: Part) -> str | None:
     return part.refusal if isinstance(part, Refusal) else part.text
 
 
-def media_urls(items: tuple[InputItem, ...], *, forward: bool) -> Iterator[str]:
+class Fetching(Struct, frozen=True):
+    """What the upstream may be left to fetch itself.
+
+    Attributes:
+        web: public URLs.
+        youtube: videos at YouTube, which only Google can fetch, and which are no way into anybody's network.
+    """
+
+    web: bool = False
+    youtube: bool = False
+
+    def file_ref(self, url: str) -> FileRef | None:
+        """The URL as Google takes it. `None`: it must be fetched here."""
+        try:
+            address = urlsplit(url)
+        except ValueError:
+            return None
+        if (address.hostname or "") in _YOUTUBE:
+            return FileRef(url) if self.youtube else None
+        kind = _type_of(address.path) if self.web else None
+        return FileRef(url, kind) if kind else None
+
+
+def media_urls(items: tuple[InputItem, ...], fetching: Fetching) -> Iterator[str]:
     """The http(s) URLs that must be fetched here, each once, in order.
 
-    Args:
-        items: the whole input.
-        forward: the upstream may fetch what is public. Outputs of functions only hold media inside the request.
+    Outputs of functions only hold media inside the request: of these that is all.
     """
     seen: set[str] = set()
     for item in items:
@@ -78,7 +102,7 @@ def media_urls(items: tuple[InputItem, ...], *, forward: bool) -> Iterator[str]:
         for part in _parts(item):
             url = _url(part)
             if url and url not in seen and _scheme(url) in ("http", "https"):
-                if forward and not answers and _file_ref(url) is not None:
+                if not answers and fetching.file_ref(url) is not None:
                     continue
                 seen.add(url)
                 yield url
@@ -109,16 +133,20 @@ class PartWriter:
 
     Args:
         media: URL -> data URL, for what `media_urls` named.
-        forward: public URLs may be left to the upstream.
+        fetching: the same as was said to it.
         uploads: where files at the operator's own account are (`…/v1beta`); empty where they must not be named.
+
+    Attributes:
+        notices: what could not be said about a part.
     """
 
-    __slots__ = ("_forward", "_media", "_uploads")
+    __slots__ = ("_fetching", "_media", "_uploads", "notices")
 
-    def __init__(self, media: Mapping[str, str], *, forward: bool = False, uploads: str = "") -> None:
+    def __init__(self, media: Mapping[str, str], fetching: Fetching, *, uploads: str = "") -> None:
         self._media = media
-        self._forward = forward
+        self._fetching = fetching
         self._uploads = uploads
+        self.notices: list[Notice] = []
 
     def write(self, part: Part, path: str, *, inside: bool = False) -> WirePart:
         """The part in Gemini's form.
@@ -133,6 +161,8 @@ class PartWriter:
         """
         match part:
             case InputImage():
+                if part.detail not in (None, "auto"):
+                    self.notices.append(Notice(f"{path}.detail", "dropped", "not_supported_by_upstream"))
                 if part.image_url is None:
                     return self._uploaded(part.file_id, path, needed="image_url")
                 return self._at(part.image_url, f"{path}.image_url", inside=inside)
@@ -166,10 +196,9 @@ class PartWriter:
             return WirePart(inline_data=_blob(url, path))
         if scheme not in ("http", "https"):
             raise _invalid(f"Invalid URL at '{path}': only http, https and data URLs are accepted.", path)
-        if self._forward and not inside:
-            file_ref = _file_ref(url)
-            if file_ref is not None:
-                return WirePart(file_data=file_ref)
+        file_ref = None if inside else self._fetching.file_ref(url)
+        if file_ref is not None:
+            return WirePart(file_data=file_ref)
         fetched = self._media.get(url)
         if fetched is None:
             raise RequestFault(
@@ -197,18 +226,6 @@ class PartWriter:
 
 def _scheme(url: str) -> str:
     return url.partition(":")[0].strip().lower()
-
-
-def _file_ref(url: str) -> FileRef | None:
-    """How the upstream itself can get at a public URL. `None`: what it is cannot be told from the URL."""
-    try:
-        address = urlsplit(url)
-    except ValueError:
-        return None
-    if (address.hostname or "") in _YOUTUBE:
-        return FileRef(url)
-    kind = _type_of(address.path)
-    return FileRef(url, kind) if kind else None
 
 
 def _type_of(name: str) -> str | None:
