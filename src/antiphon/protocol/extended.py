@@ -19,15 +19,21 @@ _PREFIX = "extra_"
 
 
 def extended(value: T, fields: Mapping[str, Raw], *, tag: str | None = None) -> T:
-    """The value with these fields behind its own; `structs.replace` keeps them. `tag` gives it another `type`."""
+    """The value with these fields behind its own; `structs.replace` keeps them. `tag` gives it another `type`.
+
+    Its own fields win over those of the same name.
+    """
     if not fields and tag is None:
         return value
     kind: type[T] = type(value)
     own = {name: getattr(value, name) for name in kind.__struct_fields__ if not name.startswith(_PREFIX)}
     if len(own) < len(kind.__struct_fields__):  # extended once more
         fields = {**extras(value), **fields}
+        tag = tag or str(kind.__struct_config__.tag)
         base: type[T] = kind.__bases__[0]
         kind = base
+    taken = (*kind.__struct_encode_fields__, kind.__struct_config__.tag_field)
+    fields = {name: field for name, field in fields.items() if name not in taken}
     wide: type[T] = _subclass(kind, tuple(fields), tag)
     return wide(**own, **{f"{_PREFIX}{number}": field for number, field in enumerate(fields.values())})
 

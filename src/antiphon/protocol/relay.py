@@ -202,11 +202,13 @@ class RelayBlock:
             parts, upstream = self._summary, event.summary_index
         else:
             parts, upstream = self._content, event.content_index
+        last = parts[-1] if parts else None
         if upstream >= 0:
+            if last is not None and last.upstream < 0 and not last.done:
+                last.upstream = upstream  # it began without one
             return next((part for part in parts if part.upstream == upstream), None)
         if isinstance(event, events.ContentPartAdded | events.SummaryPartAdded):
             return None
-        last = parts[-1] if parts else None
         late = isinstance(event, events.ContentPartDone | events.SummaryPartDone | Said)
         return last if last is not None and (late or not last.done) else None
 
@@ -225,13 +227,14 @@ class RelayBlock:
         return begun
 
     def _finish_parts(self, summary: Sequence[Part], content: Sequence[Part]) -> None:
-        """Announce, write and end whatever was not yet."""
-        for begun, final in ((self._summary, summary), (self._content, content)):
-            for number, part in enumerate(final):
-                made = begun[number] if number < len(begun) else self._append(begun, part, upstream=-1)
-                made.finish(part)
-            for made in begun[len(final) :]:
-                made.finish(made.current())
+        """End what was begun, then announce, write and end what was not."""
+        lists = ((self._summary, summary), (self._content, content))
+        for begun, finals in lists:
+            for number, made in enumerate(begun):
+                made.finish(finals[number] if number < len(finals) else made.current())
+        for begun, finals in lists:
+            for part in finals[len(begun) :]:
+                self._append(begun, part, upstream=-1).finish(part)
 
     def _take_arguments(
         self, event: events.ArgumentsDelta | events.ArgumentsDone | events.CustomInputDelta | events.CustomInputDone

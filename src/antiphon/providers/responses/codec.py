@@ -1,10 +1,12 @@
 """The Responses dialect towards an upstream: the gateway's own, so that as little as possible is written anew."""
 
+import re
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import Struct
 
-from antiphon.protocol.faults import Fault
+from antiphon.protocol.faults import Fault, RequestFault
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
@@ -20,6 +22,18 @@ from antiphon.providers.responses.reader import Expected
 __all__ = ["ResponsesCodec"]
 
 _encode = msgspec.json.Encoder().encode
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z0-9_]{1,32}|\[\d{1,6}\]){0,8}")
+
+
+class _Error(Struct, frozen=True):
+    param: str | None = None
+
+
+class _Failure(Struct, frozen=True):
+    error: _Error | None = None
+
+
+_failure = msgspec.json.Decoder(_Failure).decode
 
 
 class ResponsesCodec:
@@ -66,7 +80,22 @@ class ResponsesCodec:
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""
-        return http_fault(status, headers, body=body, target=target)
+        fault = http_fault(status, headers, body=body, target=target)
+        if isinstance(fault, RequestFault) and fault.param is None:
+            fault.param = _param(body)
+        return fault
+
+
+def _param(body: bytes) -> str | None:
+    """The field at fault, which has the same name in the client's request. Items are not at the same place there."""
+    try:
+        error = _failure(body).error
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    param = error.param if error is not None else None
+    if param is None or _FIELD.fullmatch(param) is None:
+        return None
+    return "input" if param.startswith("input") else param
 
 
 def _streams(request: Request, target: Target, quirks: Quirks) -> bool:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, structs
 from antiphon.protocol import events
 from antiphon.protocol.deltas import Broke, Delta, Key, Opened, Relayed, Seal, Stopped, StopReason, Text, UsageSeen
 from antiphon.protocol.reading import NULL, Fields, read_fields, read_item
-from antiphon.protocol.response import OutputItem, ReasoningItem, Response
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem, OutputItem, ReasoningItem, Response
 from antiphon.protocol.target import Target
 from antiphon.providers.chat.errors import UpstreamError, read_error
 from antiphon.providers.chat.faults import fault_of
@@ -182,10 +182,10 @@ class EventReader:
         event, place = read_event(kind, fields), place_of(fields)
         self._hot = None
         if isinstance(event, events.ItemAdded):
-            self._added(event, Place(event.item.id or place.item_id, place.output_index), out=out)
+            self._added(event, Place(_name(event.item) or place.item_id, place.output_index), out=out)
         elif isinstance(event, events.ItemDone):
             item = event.item
-            place = Place(item.id or place.item_id, place.output_index)
+            place = Place(_name(item) or place.item_id, place.output_index)
             known = self._find(place, kind=_type(item)) or self._new(place, item)
             self._done(known, item, raw=fields["item"], out=out)
         else:
@@ -206,7 +206,7 @@ class EventReader:
             event = self._joined(event, known.key)
             self._halves.stand_ins = 0
         self._relay(known.key, event, out=out)
-        if isinstance(event, events.TextDelta) and self._calls is None and self._halves is None:
+        if isinstance(event, events.TextDelta) and self._halves is None:
             self._hot = (place.item_id, place.output_index, None if event.content_index < 0 else event.content_index)
             self._hot_key = known.key
 
@@ -241,7 +241,7 @@ class EventReader:
     def _final_item(self, raw: Raw, index: int, *, out: list[Delta]) -> None:
         """An item of the finished response: the end of one that was streamed, unless it had one, or a whole one."""
         item = read_item(raw)
-        place = Place(item.id, index)
+        place = Place(_name(item), index)
         known = self._find(place, kind=_type(item))
         if known is None and index < len(self._items) and self._items[index].may_be(_type(item)):
             known = self._items[index]
@@ -264,6 +264,8 @@ class EventReader:
         self._items.append(known)
         if place.item_id:
             self._by_id[place.item_id] = known
+        if isinstance(item, FunctionCallItem | CustomCallItem) and item.call_id:
+            self._by_id.setdefault(item.call_id, known)  # bare servers know a call by nothing else
         if place.output_index is not None:
             self._by_index[place.output_index] = known
         return known
@@ -277,6 +279,10 @@ class EventReader:
 
 def _type(item: OutputItem) -> str:
     return str(type(item).__struct_config__.tag)
+
+
+def _name(item: OutputItem) -> str:
+    return item.id or (item.call_id if isinstance(item, FunctionCallItem | CustomCallItem) else "")
 
 
 def _string(fields: Fields, name: str) -> str:
