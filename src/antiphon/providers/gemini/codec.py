@@ -100,7 +100,7 @@ def _is_vertex(target: Target) -> bool:
 
 
 def _fetching(target: Target, facts: Facts) -> Fetching:
-    """What a server that is only like Google's may fetch, the operator decides: it may stand in a network of its own."""
+    """What a server that is only like Google's may fetch, the operator decides: it may stand in a private network."""
     is_google = (urlsplit(target.base_url).hostname or "").endswith(".googleapis.com")
     return Fetching(web=target.fetches_urls and facts.web_files, youtube=is_google or target.fetches_urls)
 
