@@ -158,7 +158,6 @@ IGNORED: list[tuple[str, object, str]] = [
     ("prompt_cache_retention", "24h", "prompt_cache_retention"),
     ("access_programs", {}, "access_programs"),
     ("image", {}, "image"),
-    ("truncation", "auto", "truncation"),
     ("never_heard_of", None, "never_heard_of"),
     ("fallback_models", ["a"], "fallback_models"),
     ("compression", {"enabled": True}, "compression"),

@@ -105,10 +105,10 @@ def test_c6_what_would_change_the_meaning_is_refused_by_name(
 
 def test_c6_unknown_and_untransferable_fields_are_ignored_by_name(gateway: Gateway, upstream: ThreadedUpstream) -> None:
     answer = gateway.create(
-        input="Hi", no_such_field=1, truncation="auto", stream_options={"include_obfuscation": True}
+        input="Hi", no_such_field=1, client_metadata={}, stream_options={"include_obfuscation": True}
     )
     check_response(answer.json)
-    assert set(answer.headers["x-antiphon-ignored"].split(",")) >= {"no_such_field", "truncation"}
+    assert set(answer.headers["x-antiphon-ignored"].split(",")) >= {"no_such_field", "client_metadata"}
     assert "no_such_field" not in upstream.requests[-1].json
 
 

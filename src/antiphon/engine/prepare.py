@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
 from msgspec import Struct, structs
 
 from antiphon.dialects.responses.tools import join_tools, tools_in
@@ -12,19 +13,27 @@ from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
 from antiphon.engine.record import Record
 from antiphon.engine.seal import Sealer
+from antiphon.engine.shorten import shorten, weight
 from antiphon.engine.states import at_home
 from antiphon.engine.thoughts import Keeper
 from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.ids import Ids
+from antiphon.protocol.items import InputItem
 from antiphon.protocol.records import Tenant
-from antiphon.protocol.request import Request
+from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Codec
 
-__all__ = ["Parts", "Plan", "RunLimits", "prepare", "without_body"]
+__all__ = ["Parts", "Plan", "RunLimits", "prepare", "shortened", "without_body"]
 
 
 _RENEW_STEP_S = 86400
+
+#: How much of the input is kept when an upstream says that it was too long, time after time.
+_KEPT_SHARES = (0.75, 0.4, 0.1)
+
+#: Where nothing better is known. Most tokenizers need fewer tokens for plain text, and more for code.
+_BYTES_PER_TOKEN = 4
 
 #: A request's body of so many bytes is not worth a copy of the request without it.
 _SMALL_BODY = 4096
@@ -67,10 +76,19 @@ class Parts(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What will be sent where, and the history it was made from."""
+    """What will be sent where, and the history it was made from.
+
+    Attributes:
+        media: what was fetched for it.
+        whole: all items, before any was left out; the call may have fewer.
+        shortened: which share of it is kept: counts up, each time that it was too long for its model.
+    """
 
     call: Call
     history: History
+    media: Mapping[str, str]
+    whole: tuple[InputItem, ...]
+    shortened: int = 0
 
 
 async def prepare(
@@ -92,13 +110,49 @@ async def prepare(
     record.timing.routed = clock_ms()
     codec = parts.codecs[target.protocol]
     full = await _at_home(_for_upstream(request, tenant, history=history), tenant, target=target, parts=parts)
+    whole = full.input
+    full = _fitting(full, target)
     urls = codec.media_urls(full, target)
     media = await _fetched(parts.media, urls, request=full) if urls else {}
     encoded = codec.encode(full, target, media=media)
     record.notices += [*history.notices, *full.notices, *encoded.notices]
     await _renew(history, tenant, parts=parts)
     record.timing.encoded = clock_ms()
-    return Plan(Call(without_body(full), target, codec, upstream_request(encoded, target)), history)
+    return Plan(Call(without_body(full), target, codec, upstream_request(encoded, target)), history, media, whole)
+
+
+def shortened(plan: Plan) -> tuple[Plan, Notice] | None:
+    """The same for a model that takes less. `None` when nothing more can go, or that was tried often enough."""
+    call = plan.call
+    tries = enumerate(_KEPT_SHARES[plan.shortened :], plan.shortened + 1)
+    fewer = ((times, shorten(plan.whole, keep=share)) for times, share in tries)
+    found = ((times, less) for times, less in fewer if less and len(less.items) < len(call.request.input))
+    times, shorter = next(found, (0, None))
+    if shorter is None:
+        return None
+    request = structs.replace(call.request, input=shorter.items, body=b"")
+    encoded = call.codec.encode(request, call.target, media=plan.media)
+    call = structs.replace(call, request=request, upstream=upstream_request(encoded, call.target))
+    notice = _left_out(shorter.dropped, len(plan.whole))
+    return structs.replace(plan, call=call, shortened=times), notice
+
+
+def _fitting(request: Request, target: Target) -> Request:
+    """The request without the turns that cannot fit, where the model's context is known and the client lets them go."""
+    if request.truncation != "auto" or target.context_tokens is None:
+        return request
+    room = (target.context_tokens - (request.max_output_tokens or 0)) * _BYTES_PER_TOKEN
+    room -= len(request.instructions or "") + len(msgspec.json.encode(request.tools))
+    size = sum(weight(item) for item in request.input)
+    shorter = shorten(request.input, keep=max(room, 0) / size) if size > room else None
+    if shorter is None:
+        return request
+    notice = _left_out(shorter.dropped, len(request.input))
+    return structs.replace(request, input=shorter.items, body=b"", notices=(*request.notices, notice))
+
+
+def _left_out(dropped: int, of: int) -> Notice:
+    return Notice("truncation", "emulated", "context_length", asked="auto", became=f"{dropped} of {of} items left out")
 
 
 async def _at_home(request: Request, tenant: Tenant, *, target: Target, parts: Parts) -> Request:

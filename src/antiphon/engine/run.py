@@ -20,10 +20,9 @@ from antiphon.engine.history import History
 from antiphon.engine.ledger import Ended, run_row, turn_row
 from antiphon.engine.meter import Meter
 from antiphon.engine.ports import Sink
-from antiphon.engine.prepare import Parts, Plan, prepare, without_body
+from antiphon.engine.prepare import Parts, Plan, prepare, shortened, without_body
 from antiphon.engine.record import Arrival, Attempt, Record, Timing, first_line
-from antiphon.engine.states import lock_states, origin_of
-from antiphon.engine.thoughts import Keeper
+from antiphon.engine.vault import Vault
 from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
 from antiphon.protocol.echo import begin_response
@@ -34,7 +33,6 @@ from antiphon.protocol.reading import read_fields
 from antiphon.protocol.records import CallState, RunRow, Tenant
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import Response
-from antiphon.protocol.target import Target
 from antiphon.protocol.usage import Usage
 
 __all__ = ["Run", "run_timeout", "shutting_down"]
@@ -72,11 +70,12 @@ class Run:
         self._created_at = parts.clock.now()
         base = begin_response(request, self.id, created_at=self._created_at)
         self._base = base
+        self._vault = Vault(parts, tenant, owner=self.id)
         self._assembler = Assembler(
             base,
             owner=self.id,
             new_call_id=parts.ids.new_call_id,
-            seal=self._seal if "reasoning.encrypted_content" in request.include else None,
+            seal=self._vault.seal if "reasoning.encrypted_content" in request.include else None,
         )
         self._meter = Meter()
         self._stopped: deltas.Stopped | None = None
@@ -149,12 +148,38 @@ class Run:
     async def _work(self) -> None:
         """Everything that may be interrupted. Behind it the end is certain and nothing may stop the commit."""
         try:
-            await self._ask(await self._prepared())
+            call: Call | None = await self._prepared()
+            while call is not None:
+                call = await self._ask_or_shorten(call)
         finally:
             self._task = None
 
+    async def _ask_or_shorten(self, call: Call) -> Call | None:
+        """`None` once there was an answer; else what to ask instead, with fewer of the old turns."""
+        try:
+            await self._ask(call)
+        except Fault as fault:
+            shorter = self._shorter() if fault.code == "context_length_exceeded" else None
+            if shorter is None:
+                raise
+            self.record.attempts[-1].decision = "shorten"
+            return shorter
+        return None
+
+    def _shorter(self) -> Call | None:
+        found = None
+        if self._plan is not None and not self._output_seen and self._request.truncation == "auto":
+            found = shortened(self._plan)
+        if found is None:
+            return None
+        self._plan, notice = found
+        self._vault.plan = self._plan
+        self.record.notices = [known for known in self.record.notices if known.where != "truncation"] + [notice]
+        self._sink.prepare(self.record.notices, self._plan.call.target)
+        return self._plan.call
+
     async def _ask(self, call: Call) -> None:
-        trace = Attempt(1, f"{call.target.provider}/{call.target.model}")
+        trace = Attempt(len(self.record.attempts) + 1, f"{call.target.provider}/{call.target.model}")
         trace.credential = call.target.credential.alias if call.target.credential else None
         self.record.attempts.append(trace)
         try:
@@ -174,7 +199,7 @@ class Run:
         plan = await prepare(
             self._request, self.tenant, parts=self._parts, record=self.record, clock_ms=self._elapsed_ms
         )
-        self._plan = plan
+        self._plan = self._vault.plan = plan
         self._request = without_body(self._request)
         self._sink.prepare(self.record.notices, plan.call.target)
         return plan.call
@@ -292,14 +317,14 @@ class Run:
             record.notices += self._allowed.notices
         ended = self._ended(response)
         row = self._write_row(ended)
-        calls = self._calls(response)
+        calls = self._vault.calls(response, self._assembler.states)
         if not self._request.store:
             await self._write(row, calls)
             return response
         history = self._plan.history if self._plan else History(self._request.input, self._request.input)
-        turn = turn_row(
-            ended, response, history=history, retention_s=self._parts.limits.retention_s, states=self._states()
-        )
+        states = self._vault.locked(self._assembler.states)
+        retention_s = self._parts.limits.retention_s
+        turn = turn_row(ended, response, history=history, retention_s=retention_s, states=states)
         try:
             await self._parts.store.put(self.tenant, row, turn, calls=calls)
         except StoreFault as fault:
@@ -318,35 +343,9 @@ class Run:
         except StoreFault as fault:
             _log.error("the thoughts before the calls of %s are lost: %s", self.record.id, fault.detail)
 
-    def _seal(self, payload: bytes) -> str:
-        target = self._target()
-        return self._parts.sealer.seal(self.tenant, origin_of(target), payload) if target else ""
-
-    def _states(self) -> bytes:
-        """What the provider wants back with the output, for the row."""
-        target, states = self._target(), self._assembler.states
-        if target is None or not states:
-            return b""
-        return lock_states(self._parts.sealer, self.tenant, owner=self.id, origin=origin_of(target), states=states)
-
-    def _calls(self, response: Response) -> Sequence[CallState]:
-        hours, plan = self._parts.limits.call_state_hours, self._plan
-        if not hours or plan is None:
-            return ()
-        keeper = Keeper(self._parts.sealer, self._parts.store, self.tenant)
-        return keeper.kept(
-            response,
-            self._assembler.states,
-            asked=plan.call.request.input,
-            target=plan.call.target,
-            until=self._created_at + self._elapsed_ms() // 1000 + hours * 3600,
-        )
-
-    def _target(self) -> Target | None:
-        return self._plan.call.target if self._plan else None
-
     def _ended(self, response: Response | None) -> Ended:
-        return Ended(self.id, self._request, self._target(), response, self._created_at, self._elapsed_ms())
+        target = self._plan.call.target if self._plan else None
+        return Ended(self.id, self._request, target, response, self._created_at, self._elapsed_ms())
 
     def _post(self, row: RunRow) -> None:
         if not self._parts.store.post(self.tenant, row):

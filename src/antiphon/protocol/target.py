@@ -30,6 +30,7 @@ class Target(Struct, frozen=True):
         proxy, ca_file: how to get there.
         stream: `auto` asks the upstream for a stream when the client did; `always`, `never`.
         fetches_urls: the upstream may be handed http(s) URLs to fetch itself.
+        context_tokens: how much the model takes, input and output together, where that is known.
         upstream_ids: `refuse` or `allow` ids of objects held at the operator's upstream account (`file_id` and such).
     """
 
@@ -48,3 +49,4 @@ class Target(Struct, frozen=True):
     idle_s: float = 300.0
     fetches_urls: bool = False
     upstream_ids: str = "refuse"
+    context_tokens: int | None = None

@@ -19,7 +19,7 @@ from antiphon.dialects.responses.tools import ToolList, join_tools, parse_tools,
 from antiphon.protocol.faults import RequestFault, previous_response_not_found
 from antiphon.protocol.ids import ResponseId, parse_response_id
 from antiphon.protocol.items import InputItem, InputText, Message, decode_item, validation_fault
-from antiphon.protocol.request import NULL, Notice, ReasoningConfig, Request, TextConfig, TextFormat
+from antiphon.protocol.request import NULL, ReasoningConfig, Request, TextConfig, TextFormat
 
 __all__ = ["parse_create"]
 
@@ -116,7 +116,6 @@ def _parse(body: bytes) -> Request:
         prompt_cache_key=params.prompt_cache_key,
         safety_identifier=params.safety_identifier,
         user=params.user,
-        notices=tuple(_ignored(params)),
         tools_echo=offered.echo,
         body=body,
         vendor_only=(*unknown, *(name for name in _VENDORS if getattr(params, name) != NULL)),
@@ -169,13 +168,6 @@ def _refuse_unservable(params: CreateParams) -> None:
         raise _unsupported("background")
     if params.n not in (None, 1):
         raise _unsupported("n")
-
-
-def _ignored(params: CreateParams) -> list[Notice]:
-    notices: list[Notice] = []
-    if params.truncation == "auto":
-        notices.append(Notice("truncation", "dropped", "not_supported"))
-    return notices
 
 
 def _parse_input(value: str | list[Raw] | None) -> tuple[InputItem, ...]:
