@@ -1,6 +1,7 @@
 """The endpoints, as the description tells of them. A test holds this table against `edge.routes`."""
 
 from antiphon.dialects.responses.params import INCLUDES
+from antiphon.edge.openapi.chat import CHAT_ENDPOINTS
 from antiphon.edge.openapi.endpoint import WITH_KEY, Answer, Endpoint, Parameter
 from antiphon.edge.openapi.messages import MESSAGES_ENDPOINTS
 from antiphon.edge.openapi.schemas import Schema, reference
@@ -9,6 +10,7 @@ __all__ = ["ENDPOINTS", "TAGS"]
 
 TAGS = {
     "Responses": "Make, continue, read and delete responses.",
+    "Chat": "The same models for clients of OpenAI's Chat Completions API.",
     "Messages": "The same models for clients of Anthropic's Messages API.",
     "Models": "What your key may use.",
     "Operation": "For whoever runs the gateway.",
@@ -159,6 +161,7 @@ ENDPOINTS = (
         answers=_json("One page.", "InputItemList"),
         errors=(400, 404, *WITH_KEY),
     ),
+    *CHAT_ENDPOINTS,
     *MESSAGES_ENDPOINTS,
     Endpoint(
         method="GET",

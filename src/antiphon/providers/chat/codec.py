@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import structs
+from msgspec import Raw, structs
 
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Notice, Request
@@ -15,6 +15,7 @@ from antiphon.providers.chat.messages import Transcript
 from antiphon.providers.chat.params import ParamWriter
 from antiphon.providers.chat.parts import media_urls
 from antiphon.providers.chat.reader import Expected
+from antiphon.providers.chat.verbatim import Edited, edit_body, is_verbatim
 from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.hosted import drop_fields
 from antiphon.providers.names import ToolNames
@@ -36,30 +37,19 @@ class ChatCodec:
             RequestFault: 400 `unsupported_parameter` for what Chat, or this upstream, cannot say.
         """
         quirks = _facts(target)
-        params = ParamWriter(request, quirks)
-        params.write()
-        transcript = Transcript(quirks, target.provider, media=media, file_ids=target.upstream_ids == "allow")
-        for text in (request.instructions, params.prompt):
-            if text:
-                transcript.instruct(text)
-        for item in request.input:
-            transcript.add(item)
+        written = (edit_body if is_verbatim(request) else _write)(request, target, quirks, media=media)
         stream = _streams(request, target, quirks)
-        body: dict[str, object] = {"model": target.model, "messages": transcript.messages(), **params.body}
-        if stream:
-            body["stream"] = True
-            if quirks.usage_in_stream:
-                body["stream_options"] = {"include_usage": True}
+        body: dict[str, object] = {"model": target.model, **written.body}
+        body["model"] = target.model
+        _ask_for_stream(body, stream=stream, usage=quirks.usage_in_stream)
         body.update(quirks.extra)
         body.update(target.params)
-        if transcript.continued:
-            params.notices.append(Notice("input", "emulated", "last_message_must_be_user"))
         return Encoded(
             url=f"{target.base_url}/chat/completions",
             headers=_headers(target, quirks, stream=stream),
             body=_encode(body),
             stream=stream,
-            notices=(*drop_fields(request), *params.notices, *transcript.notices),
+            notices=written.notices,
         )
 
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
@@ -69,6 +59,7 @@ class ChatCodec:
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
         quirks = effective(target.quirks, target.model)
+        vendor = request.dialect == "chat"
         replays = quirks.reasoning_replay
         expected = Expected(
             logprobs=request.wants_logprobs,
@@ -77,15 +68,48 @@ class ChatCodec:
             thoughts=replays != "none" and "reasoning.encrypted_content" in request.include,
         )
         if not request.tools:
-            return ChatDecoder(expected, target, content_type=content_type)
+            return ChatDecoder(expected, target, content_type=content_type, vendor=vendor)
         names = ToolNames(request.tools)
         expected = structs.replace(expected, known=names.known, call_extra=quirks.call_extra == "extra_content")
         calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
-        return ChatDecoder(expected, target, content_type=content_type, calls=calls)
+        return ChatDecoder(expected, target, content_type=content_type, calls=calls, vendor=vendor)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""
         return http_fault(status, headers, body=body, target=target)
+
+
+def _write(request: Request, target: Target, quirks: Quirks, *, media: InlineMedia) -> Edited:
+    """The body, written from what was understood."""
+    params = ParamWriter(request, quirks)
+    params.write()
+    transcript = Transcript(quirks, target.provider, media=media, file_ids=target.upstream_ids == "allow")
+    for text in (request.instructions, params.prompt):
+        if text:
+            transcript.instruct(text)
+    for item in request.input:
+        transcript.add(item)
+    messages = transcript.messages()
+    if transcript.continued:
+        params.notices.append(Notice("input", "emulated", "last_message_must_be_user"))
+    notices = (*drop_fields(request), *params.notices, *transcript.notices)
+    return Edited({"messages": messages, **params.body}, notices)
+
+
+def _ask_for_stream(body: dict[str, object], *, stream: bool, usage: bool) -> None:
+    """With the usage, where the upstream can be asked for it: it is counted here, whatever the client wants."""
+    options = body.pop("stream_options", None)
+    if not stream:
+        if "stream" in body:
+            body["stream"] = False
+        return
+    body["stream"] = True
+    kept = msgspec.json.decode(options, type=dict[str, object] | None) or {} if isinstance(options, Raw) else {}
+    kept.pop("include_usage", None)
+    if usage:
+        kept["include_usage"] = True
+    if kept:
+        body["stream_options"] = kept
 
 
 def _facts(target: Target) -> Quirks:

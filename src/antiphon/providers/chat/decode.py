@@ -14,6 +14,7 @@ from antiphon.providers.chat.errors import UpstreamError, read_error
 from antiphon.providers.chat.faults import broken_off, fault_of, protocol_fault
 from antiphon.providers.chat.reader import ChunkReader, Expected
 from antiphon.providers.chat.state import ThoughtKeeper
+from antiphon.providers.chat.vendor import add_vendor
 from antiphon.providers.client_calls import ClientCalls
 
 __all__ = ["BODY_LIMIT", "ChatDecoder"]
@@ -31,17 +32,28 @@ class ChatDecoder:
 
     Args:
         calls: what brings calls into the client's words, where they differ from those on the wire.
+        vendor: the client speaks this dialect too, and gets what deltas cannot tell.
 
     Attributes:
         done: the answer is complete or broken: nothing that may still come would matter.
     """
 
-    __slots__ = ("_body", "_body_bytes", "_calls", "_frames", "_keeper", "_mode", "_reader", "_seen", "_target", "done")
+    __slots__ = (
+        "_body", "_body_bytes", "_calls", "_frames", "_keeper", "_mode", "_reader", "_seen", "_target", "_vendor",
+        "done",
+    )  # fmt: skip
 
     def __init__(
-        self, expected: Expected, target: Target, *, content_type: str, calls: ClientCalls | None = None
+        self,
+        expected: Expected,
+        target: Target,
+        *,
+        content_type: str,
+        calls: ClientCalls | None = None,
+        vendor: bool = False,
     ) -> None:
         self._target = target
+        self._vendor = vendor
         self._calls = calls
         self._reader = ChunkReader(expected, target)
         keeps = expected.details or expected.thoughts
@@ -129,7 +141,10 @@ class ChatDecoder:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             self._unread(data, error, out=out)
             return
+        known = len(out)
         self._chunk(chunk, data, out=out)
+        if self._vendor:
+            out[known:] = add_vendor(data, out[known:])
 
     def _unread(self, data: bytes, error: Exception, *, out: list[Delta]) -> None:
         """A frame that is no chunk: the end marker, nothing at all, or broken JSON that may be mended."""
@@ -238,6 +253,8 @@ class ChatDecoder:
             return
         if chunk.choices:
             self._end(out)
+            if self._vendor:
+                out[:] = add_vendor(body, out)
         else:
             self._no_answer(body, "no choices", out=out)
 
