@@ -212,6 +212,19 @@ def test_an_envelope_that_was_asked_for_later_opens_as_well(thinkers: Stage) -> 
     assert model.heard()[1]["reasoning_details"] == details(0)
 
 
+def test_input_items_show_envelopes_only_on_request(thinkers: Stage) -> None:
+    model = thinkers.model(openrouter, provider="like-openrouter")
+    first = model.ask("Weather?", tools=TOOLS, include=SEALED)
+    second = model.ask([*first["output"], *_outputs(first)], tools=TOOLS)
+    third = model.ask(_outputs(second), previous_response_id=second["id"], tools=TOOLS)
+    path = f"responses/{third['id']}/input_items"
+    assert b"encrypted_content" not in model.get(path).body
+    shown = model.get(f"{path}?include[]=reasoning.encrypted_content").json["data"]
+    thoughts = [item for item in shown if item["type"] == "reasoning"]
+    assert len(thoughts) == 2
+    assert all(is_envelope(item["encrypted_content"]) for item in thoughts)
+
+
 def test_a_stored_stream_is_shown_again_with_its_envelopes(thinkers: Stage) -> None:
     model = thinkers.model(openrouter, provider="like-openrouter")
     response = model.ask("Weather?", tools=TOOLS)

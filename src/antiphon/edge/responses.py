@@ -1,5 +1,6 @@
 """`/v1/responses`: create, retrieve, delete, list input items."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -45,9 +46,7 @@ async def create(services: Services, exchange: Exchange) -> None:
 async def retrieve(services: Services, exchange: Exchange) -> None:
     """`GET /v1/responses/{response_id}`; with `stream=true` the stored response as a stream."""
     query = exchange.query()
-    include = query.get("include", []) + query.get("include[]", [])
-    _check_include(include)
-    sealed = "reasoning.encrypted_content" in include
+    sealed = "reasoning.encrypted_content" in _include(query)
     resource = await services.engine.retrieve(exchange.known.tenant, _response_id(exchange), sealed=sealed)
     if resource is None:
         raise _not_found(exchange)
@@ -81,12 +80,12 @@ async def delete(services: Services, exchange: Exchange) -> None:
 async def input_items(services: Services, exchange: Exchange) -> None:
     """`GET /v1/responses/{response_id}/input_items`."""
     query = exchange.query()
-    _check_include(query.get("include", []) + query.get("include[]", []))
+    sealed = "reasoning.encrypted_content" in _include(query)
     limit = _number(query.get("limit", ["20"])[-1], name="limit")
     if not 1 <= limit <= 100:
         raise _bad_query("limit", "an integer from 1 to 100")
     page = ItemPage(limit, _order(query.get("order", ["desc"])[-1]), query.get("after", [None])[-1])
-    items = await services.engine.input_items(exchange.known.tenant, _response_id(exchange), page=page)
+    items = await services.engine.input_items(exchange.known.tenant, _response_id(exchange), page=page, sealed=sealed)
     if items is None:
         raise _not_found(exchange)
     await send_bytes(exchange, 200, body=items)
@@ -127,10 +126,12 @@ def _order(text: str) -> Literal["asc", "desc"]:
     raise _bad_query("order", "'asc' or 'desc'")
 
 
-def _check_include(values: list[str]) -> None:
+def _include(query: Mapping[str, list[str]]) -> list[str]:
+    values = query.get("include", []) + query.get("include[]", [])
     for value in values:
         if value not in INCLUDES:
             raise _bad_query("include", "one of " + ", ".join(sorted(INCLUDES)))
+    return values
 
 
 def _bad_query(name: str, accepted: str) -> RequestFault:

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Never
 
+from msgspec import structs
+
 from antiphon.engine.counting import count_input
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
@@ -12,7 +14,7 @@ from antiphon.engine.states import shown_output
 from antiphon.engine.stored import ItemPage, list_items, stored_resource
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.ids import ResponseId, response_id_text
-from antiphon.protocol.records import Tenant
+from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import Request
 from antiphon.protocol.response import Response
 
@@ -80,19 +82,24 @@ class Engine:
         if turn is None:
             return None
         resource = stored_resource(turn)
-        return shown_output(resource, turn, sealer=self._parts.sealer, tenant=tenant) if sealed else resource
+        return self._sealed(resource, turn, tenant=tenant) if sealed else resource
 
     async def delete(self, tenant: Tenant, response_id: ResponseId) -> bool:
         """Delete a stored response; what continues it can no longer be continued."""
         return await self._parts.store.delete(tenant, response_id)
 
-    async def input_items(self, tenant: Tenant, response_id: ResponseId, *, page: ItemPage) -> bytes | None:
-        """The effective input of a stored response as a list object (JSON), one page of it."""
+    async def input_items(
+        self, tenant: Tenant, response_id: ResponseId, *, page: ItemPage, sealed: bool = False
+    ) -> bytes | None:
+        """The effective input of a stored response as a list object (JSON), one page of it. `sealed`: as `retrieve`."""
         turn = await self._parts.store.turn(tenant, response_id)
         if turn is None:
             return None
         chain = await self._parts.store.chain(tenant, response_id) if turn.previous_id else [turn]
-        return list_items(chain or [turn], page)
+        turns = chain or [turn]
+        if sealed:
+            turns = [structs.replace(one, response=self._sealed(one.response, one, tenant=tenant)) for one in turns]
+        return list_items(turns, page, sealed=sealed)
 
     async def record(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The run record as JSON."""
@@ -118,6 +125,9 @@ class Engine:
         except TimeoutError:
             for run in tuple(self._live.values()):
                 run.abort(shutting_down())
+
+    def _sealed(self, resource: bytes, turn: Turn, *, tenant: Tenant) -> bytes:
+        return shown_output(resource, turn, sealer=self._parts.sealer, tenant=tenant)
 
     def _check_idle(self) -> None:
         if self._draining and not self._live:

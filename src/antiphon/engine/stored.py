@@ -43,8 +43,10 @@ def stored_resource(turn: Turn) -> bytes:
     return msgspec.json.encode({**_fields.decode(turn.response), **_fields.decode(turn.echo)})
 
 
-def list_items(chain: Sequence[Turn], page: ItemPage) -> bytes:
+def list_items(chain: Sequence[Turn], page: ItemPage, *, sealed: bool = False) -> bytes:
     """One page of the last turn's effective input: earlier turns' inputs and outputs, then its own input.
+
+    Without `sealed`, thoughts come without what their provider wants back.
 
     Raises:
         RequestFault: 404, `after` names no item of the list.
@@ -56,7 +58,7 @@ def list_items(chain: Sequence[Turn], page: ItemPage) -> bytes:
         if turn is not chain[-1]:
             raws += turn_output(turn)
         for number, raw in enumerate(raws):
-            items.append(_named_once(_stored_form(raw), known, owner=turn.id, number=number))
+            items.append(_named_once(_stored_form(raw, sealed=sealed), known, owner=turn.id, number=number))
     if page.order == "desc":
         items.reverse()
     start = _start(items, page.after)
@@ -92,7 +94,7 @@ def _named_once(item: dict[str, object], known: set[object], *, owner: ResponseI
     return item
 
 
-def _stored_form(raw: Raw) -> dict[str, object]:
+def _stored_form(raw: Raw, *, sealed: bool) -> dict[str, object]:
     """The item as the API lists it: typed, content as parts, defaults filled in.
 
     All other fields stay as they came and are not looked into: a number there may be beyond any range of ours.
@@ -104,6 +106,8 @@ def _stored_form(raw: Raw) -> dict[str, object]:
         item["content"] = _parts(head.content, assistant=msgspec.json.decode(head.role) == "assistant")
     elif kind == "reasoning":
         item["summary"] = item["summary"] if item.get("summary", NULL) != NULL else []
+        if not sealed:
+            item.pop("encrypted_content", None)
         return item
     item["status"] = head.status if head.status != NULL else "completed"
     return item
