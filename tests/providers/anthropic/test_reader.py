@@ -218,6 +218,14 @@ def test_a_search_whose_input_is_broken_is_a_search_all_the_same() -> None:
     assert msgspec.json.decode(done.action) == {"type": "search", "query": ""}
 
 
+def test_a_result_may_come_before_the_end_of_its_search() -> None:
+    search = begin(0, "server_tool_use", id="s", name="web_search", input={"query": "q"})
+    hits = begin(1, "web_search_tool_result", tool_use_id="s", content=[])
+    late = piece(0, "input_json_delta", partial_json="{}")
+    found = output(START, search, hits, late, over(0), over(1), end(), STOP)
+    assert [type(delta) for delta in found] == [SearchOpened, SearchDone, Seal, Closed, Stopped]
+
+
 def test_other_tools_of_the_vendor_go_back_as_they_came() -> None:
     call = begin(0, "server_tool_use", id="s", name="code_execution", input={"code": "1"})
     result = begin(1, "code_execution_tool_result", tool_use_id="s", content={"stdout": "1"})

@@ -307,7 +307,9 @@ class MessageReader:
             fields = _fields.decode(held.raw)
             fields["input"] = _object("".join(held.pieces).encode())
             call_id = decode_block(held.raw).id or ""
-            self._own_tools[call_id] = (self._own_tools[call_id][0], _encode(fields))
+            known = self._own_tools.get(call_id)
+            if known is not None:  # else its result came before its end
+                self._own_tools[call_id] = (known[0], _encode(fields))
 
     def _finish_own(self, index: int, block: Block, *, out: list[Delta]) -> None:
         """The vendor's own result: a search ends. Call and result go back together, with what is encrypted in them."""
