@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from antiphon.protocol.assembler import Outcome
-from antiphon.protocol.deltas import Broke, Delta, Opened, Stopped, UsageSeen
+from antiphon.protocol.deltas import Broke, Delta, OutcomeDelta, Stopped
 from antiphon.protocol.request import CustomTool, FunctionTool
 from antiphon.providers.chat.decode import ChatDecoder
 from antiphon.providers.chat.reader import Expected
@@ -140,7 +140,7 @@ def check_the_rest(deltas: list[Delta]) -> None:
     lines(deltas)
     assembler = make_assembler()
     events = assembler.open()
-    events += assembler.feed([delta for delta in deltas if not isinstance(delta, Broke | Stopped | Opened | UsageSeen)])
+    events += assembler.feed([delta for delta in deltas if not isinstance(delta, OutcomeDelta)])
     closing, terminal = assembler.finish(Outcome("cancelled"))
     for event in (*events, *closing, terminal):
         msgspec.json.encode(event)
