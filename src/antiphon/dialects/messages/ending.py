@@ -54,7 +54,7 @@ def usage_of(response: Response) -> UsageCounts:
     read = usage.input_tokens_details.cached_tokens
     written = usage.input_tokens_details.cache_write_tokens
     return UsageCounts.of(
-        (usage.input_tokens - read - written, written, read, usage.output_tokens),
+        (max(0, usage.input_tokens - read - written), written, read, usage.output_tokens),
         thought=usage.output_tokens_details.reasoning_tokens,
         searches=sum(isinstance(item, WebSearchItem) for item in response.output),
         estimated=usage.estimated is True,

@@ -75,7 +75,9 @@ def _forced(name: str, tools: Sequence[Tool]) -> ToolChoice:
         if isinstance(tool, HostedTool) and tool.type == name == _WEB_SEARCH:
             return ToolChoice(hosted=name, raw=Raw(_encode({"type": name})))
     raise RequestFault(
-        f"Tool '{name[:80]}' of tool_choice is not in 'tools'.", code="invalid_value", param="tool_choice.name"
+        f"Invalid value for 'tool_choice.name': there is no '{name[:80]}' in 'tools'.",
+        code="invalid_value",
+        param="tool_choice.name",
     )
 
 

@@ -32,6 +32,7 @@ from antiphon.dialects.messages.wire import (
     ThinkingBlock,
     ThinkingDelta,
     ToolUseBlock,
+    WebCitation,
 )
 from antiphon.protocol import events
 from antiphon.protocol.response import (
@@ -47,6 +48,9 @@ __all__ = ["ContentWriter"]
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 
+#: As where the parts of a whole thought are joined.
+_BETWEEN_PARTS = "\n\n"
+
 #: What may stand in the place of a block's beginning: it has ended.
 _STOP = None
 
@@ -54,11 +58,13 @@ _STOP = None
 class _Lane:
     """The blocks of one item, as far as they are written. `steps` are those that were not sent yet."""
 
-    __slots__ = ("arguments", "done", "is_open", "kind", "steps")
+    __slots__ = ("arguments", "citations", "done", "has_more_parts", "is_open", "kind", "steps")
 
     def __init__(self, item: OutputItem) -> None:
         self.kind = type(item)
         self.arguments: list[str] = []
+        self.citations: list[WebCitation] = []  # of text that did not come yet
+        self.has_more_parts = False  # a part of the thought begins that did not say anything yet
         self.is_open = False  # a block of it
         self.done = False
         self.steps: list[Block | BlockDelta | None] = []
@@ -120,7 +126,7 @@ class ContentWriter:
                 events.SummaryPartAdded(output_index=at)
                 | events.ContentPartAdded(output_index=at, part=ReasoningTextPart())
             ):
-                self._think(at, "")
+                self._begin_part(at)
             case events.RefusalDelta(output_index=at, delta=text):
                 self._say(at, text)
             case events.AnnotationAdded(output_index=at, annotation=annotation):
@@ -148,19 +154,25 @@ class ContentWriter:
         if not lane.is_open:
             lane.start(TextBlock(""))
         lane.add(TextDelta(text))
+        for citation in lane.citations:
+            lane.add(CitationsDelta(citation))
+        lane.citations.clear()
 
     def _think(self, at: int, text: str) -> None:
-        """A piece of a thought; an empty one begins another part of it."""
         lane = self._lanes.get(at)
-        if lane is None or self._omits_thinking:
-            return
-        if not text:
-            if lane.is_open:
-                lane.add(ThinkingDelta("\n\n"))
+        if lane is None or self._omits_thinking or not text:
             return
         if not lane.is_open:
             lane.start(ThinkingBlock(""))
+        elif lane.has_more_parts:
+            text = _BETWEEN_PARTS + text
+        lane.has_more_parts = False
         lane.add(ThinkingDelta(text))
+
+    def _begin_part(self, at: int) -> None:
+        lane = self._lanes.get(at)
+        if lane is not None:
+            lane.has_more_parts = True
 
     def _argue(self, at: int, text: str) -> None:
         lane = self._lanes.get(at)
@@ -171,14 +183,19 @@ class ContentWriter:
     def _cite(self, at: int, annotation: Raw) -> None:
         lane = self._lanes.get(at)
         citation = citation_of(annotation)
-        if lane is not None and lane.is_open and citation is not None:
+        if lane is None or citation is None:
+            return
+        if lane.is_open:
             lane.add(CitationsDelta(citation))
+        else:
+            lane.citations.append(citation)
 
     def _end_part(self, at: int) -> None:
         """A thought goes on to its seal; a text ends here."""
         lane = self._lanes.get(at)
         if lane is not None and not issubclass(lane.kind, ReasoningItem):
             lane.stop()
+            lane.citations.clear()
 
     def _close(self, at: int, item: OutputItem) -> None:
         lane = self._lanes.get(at)
