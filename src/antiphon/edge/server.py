@@ -126,7 +126,9 @@ class HeadLimitProtocol(HttpToolsProtocol):
         if not self.cycle.response_complete or self._head_bytes:
             return  # in the middle of a request; its end looks again
         left_s = self._idle_since + _KEEP_ALIVE_S - self.loop.time()
-        if left_s <= 0:
+        if left_s <= 0 and self.transport.get_write_buffer_size():
+            self.transport.abort()  # it has not taken its answer in all this time, and would hold it for ever
+        elif left_s <= 0:
             self.transport.close()
         else:
             self._idle_timer = self.loop.call_later(left_s, self._look_whether_idle)
