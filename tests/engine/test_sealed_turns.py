@@ -180,6 +180,37 @@ def test_signatures_of_calls_come_back_with_the_call(thinkers: Stage, stored: bo
     assert call["extra_content"] == {"google": {"thought_signature": "c2ln"}}
 
 
+def test_thoughts_survive_a_forgetful_client_of_chat_completions(thinkers: Stage) -> None:
+    model = thinkers.model(deepseek, provider="like-deepseek", name="deepseek-reasoner")
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+    messages: list[Json] = [user("Chat weather?")]
+    for _ in range(3):
+        body = {"model": model.name, "messages": messages, "tools": tools}
+        got = thinkers.gateway.request("POST", "/v1/chat/completions", body=body)
+        assert got.status == 200, got.body
+        said = got.json["choices"][0]["message"]
+        messages.append({"role": "assistant", "content": said["content"], "tool_calls": said.get("tool_calls")})
+        calls = said.get("tool_calls") or ()
+        messages += [{"role": "tool", "tool_call_id": call["id"], "content": "sun"} for call in calls]
+    assert messages[-1]["content"] == "Sunny."
+
+
+def test_thoughts_survive_a_forgetful_client_of_messages(thinkers: Stage) -> None:
+    model = thinkers.model(deepseek, provider="like-deepseek", name="deepseek-reasoner")
+    tools = [{"name": "weather", "input_schema": {"type": "object"}}]
+    messages: list[Json] = [user("Messages weather?")]
+    for _ in range(3):
+        body = {"model": model.name, "messages": messages, "tools": tools, "max_tokens": 100}
+        got = thinkers.gateway.request("POST", "/v1/messages", body=body)
+        assert got.status == 200, got.body
+        kept = [block for block in got.json["content"] if "thinking" not in block["type"]]
+        messages.append({"role": "assistant", "content": kept})
+        if calls := [block["id"] for block in kept if block["type"] == "tool_use"]:
+            results = [{"type": "tool_result", "tool_use_id": call, "content": "sun"} for call in calls]
+            messages.append({"role": "user", "content": results})
+    assert messages[-1]["content"][0]["text"] == "Sunny."
+
+
 def test_a_call_of_somebody_else_gets_the_value_that_is_documented_for_it(thinkers: Stage) -> None:
     model = thinkers.model(gemini, provider="like-gemini", name="gemini-3-pro")
     call = {"type": "function_call", "call_id": "function-call-1", "name": "weather", "arguments": "{}"}

@@ -83,7 +83,9 @@ _PARTS = {
     "OutputTextPart.logprobs": FieldNote("Log probabilities of its tokens, if asked for.", schema=_LOGPROBS),
     "ReasoningItem.summary": FieldNote("Summary of the thought, in parts."),
     "ReasoningItem.content": FieldNote("The thought itself, where the provider shows it."),
-    "ReasoningItem.encrypted_content": FieldNote("Not sent yet."),
+    "ReasoningItem.encrypted_content": FieldNote(
+        "What the provider wants back with the thought, sealed. There where `include` asks for it."
+    ),
     "FunctionCallItem.call_id": FieldNote("Name it in the `function_call_output` that answers."),
     "FunctionCallItem.namespace": FieldNote("The namespace that its tool stands in, if any."),
     "CustomCallItem.call_id": FieldNote("Name it in the `custom_tool_call_output` that answers."),

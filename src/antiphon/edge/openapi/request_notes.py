@@ -107,7 +107,8 @@ _CREATE = {
     "store": _served("Keep the response, so that it can be retrieved and continued. Default true."),
     "include": _served(
         "What else the answer should hold. `message.output_text.logprobs` asks for log probabilities; "
-        "`reasoning.encrypted_content` is ignored and named; the others name what is never left out.",
+        "`reasoning.encrypted_content` puts what the provider wants back, sealed, on each reasoning item; the others "
+        "name what is never left out.",
         _INCLUDE,
     ),
     "metadata": _served("Up to 16 pairs of your own, kept with the response: keys up to 64 characters, values to 512."),
@@ -137,8 +138,9 @@ _CREATE = {
     "logit_bias": _tuning("From token id to a number from -100 to 100."),
     "text": _served("The form of the answer's text."),
     "reasoning": _served("How much to think, for models that can."),
-    "truncation": _ignored(
-        "`disabled` (default): input that is too long is refused. `auto` is not built yet: ignored."
+    "truncation": _served(
+        "`disabled` (default): input that is too long is refused. `auto`: its oldest turns are left out, and the model "
+        "is asked again."
     ),
     "service_tier": _tuning("Processing tier at the provider."),
     "prompt_cache_key": _tuning("Groups requests with a common beginning. Reaches the provider hashed."),
@@ -181,7 +183,9 @@ _ITEMS = {
     "FunctionCallOutput.output": FieldNote("What the function answered: text, or a list of parts."),
     "Reasoning.summary": FieldNote("Summary of the thought."),
     "Reasoning.content": FieldNote("The thought itself."),
-    "Reasoning.encrypted_content": FieldNote("A provider's sealed thought. Not used yet."),
+    "Reasoning.encrypted_content": FieldNote(
+        "A seal from an earlier answer: send it back as it is. One that does not open is left out and named."
+    ),
     "ItemReference.id": FieldNote("Id of an item of a stored response. What is stored there takes its place."),
     "InputImage.image_url": FieldNote("A data URL, or an http(s) URL that is fetched under guard."),
     "InputImage.file_id": FieldNote("Refused: there are no uploaded files here.", "refused", {"type": "null"}),
