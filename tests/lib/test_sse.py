@@ -79,6 +79,11 @@ def outcome(pieces: list[bytes], limit: int) -> tuple[list[SseEvent], bool]:
     return found + parser.eof(), False
 
 
+def test_blank_lines_after_an_event_count_however_they_came() -> None:
+    pieces = [b"d", b"ata: \n\n\n\neve", b"nt: edata: ", b"data", b": "]
+    assert outcome(pieces, 20) == outcome([b"".join(pieces)], 20)
+
+
 def test_a_frame_over_the_limit_is_refused_with_the_events_before_it() -> None:
     with pytest.raises(FrameTooLongError, match="more than 20 bytes") as caught:
         SseParser(limit=20).feed(b"data: a\n\ndata: b\n\ndata: " + b"x" * 20)

@@ -44,9 +44,11 @@ class SseParser:
         if not self._started or self._cr_held or b"\r" in data:
             data = self._normalise(data)
         pieces = self._pieces
-        if not pieces and data.endswith(b"\n\n") and self._is_one_event(data):
-            self._idle_bytes = 0
-            return [SseEvent(b"", data[6:-2])]
+        if not pieces and data.endswith(b"\n\n") and self._idle_bytes + len(data) <= self._limit:
+            event = _one_event(data)
+            if event is not None:
+                self._idle_bytes = 0
+                return [event]
         self._idle_bytes += len(data)
         if b"\n\n" not in data and not (data[:1] == b"\n" and pieces and pieces[-1][-1:] == b"\n"):
             if data:
@@ -61,10 +63,7 @@ class SseParser:
             pieces.append(rest)
         if self._idle_bytes > self._limit:
             return self._events_within_limit(blocks, rest)
-        events = [event for block in blocks if block and (event := _parse_block(block))]
-        if events:
-            self._idle_bytes = len(rest)
-        return events
+        return self._events(blocks, rest)
 
     def eof(self) -> list[SseEvent]:
         """The stream has ended: return what was still waiting for its blank line."""
@@ -73,10 +72,15 @@ class SseParser:
         event = _parse_block(rest)
         return [event] if event else []
 
-    def _is_one_event(self, data: bytes) -> bool:
-        """One whole event in one read: what most reads are while a model speaks."""
-        end = len(data) - 2
-        return data.startswith(b"data: ") and data.find(b"\n") == end and self._idle_bytes + end + 2 <= self._limit
+    def _events(self, blocks: list[bytes], rest: bytes) -> list[SseEvent]:
+        last = _parse_block(blocks[-1]) if blocks[-1] else None
+        events = [event for block in blocks[:-1] if block and (event := _parse_block(block))]
+        if last is not None:
+            events.append(last)
+            self._idle_bytes = len(rest)
+        elif events:
+            return self._events_within_limit(blocks, rest)  # what follows the last event counts
+        return events
 
     def _events_within_limit(self, blocks: list[bytes], rest: bytes) -> list[SseEvent]:
         """The same count as if the bytes had come one by one, so that the limit does not depend on the splits."""
@@ -112,10 +116,19 @@ class SseParser:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def _one_event(data: bytes) -> SseEvent | None:
+    """One whole event in one read, with a name or without: what most reads are while a model speaks."""
+    start = data.find(b"\n") + 1 if data.startswith(b"event: ") else 0
+    if not data.startswith(b"data: ", start) or data.find(b"\n", start) != len(data) - 2:
+        return None
+    return SseEvent(data[7 : start - 1] if start else b"", data[start + 6 : -2])
+
+
 def _parse_block(block: bytes) -> SseEvent | None:
     """One event's lines; `None` when there is no data line in them."""
-    if block.startswith(b"data: ") and b"\n" not in block:  # what nearly every upstream sends
-        return SseEvent(b"", block[6:])
+    start = block.find(b"\n") + 1 if block.startswith(b"event: ") else 0
+    if block.startswith(b"data: ", start) and block.find(b"\n", start) < 0:  # what nearly every upstream sends
+        return SseEvent(block[7 : start - 1] if start else b"", block[start + 6 :])
     name = b""
     data: list[bytes] = []
     for line in block.split(b"\n"):

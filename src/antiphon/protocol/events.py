@@ -135,6 +135,7 @@ class RefusalDelta(_Content, frozen=True, tag="response.refusal.delta"):
     """A piece of a refusal."""
 
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class RefusalDone(_Content, frozen=True, tag="response.refusal.done"):
@@ -147,6 +148,7 @@ class ReasoningTextDelta(_Content, frozen=True, tag="response.reasoning_text.del
     """A piece of raw reasoning."""
 
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class ReasoningTextDone(_Content, frozen=True, tag="response.reasoning_text.done"):
@@ -164,6 +166,7 @@ class ArgumentsDelta(_Call, frozen=True, tag="response.function_call_arguments.d
     """A piece of a call's arguments."""
 
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class ArgumentsDone(_Call, frozen=True, tag="response.function_call_arguments.done"):
@@ -177,6 +180,7 @@ class CustomInputDelta(_Call, frozen=True, tag="response.custom_tool_call_input.
     """A piece of a custom call's input."""
 
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class CustomInputDone(_Call, frozen=True, tag="response.custom_tool_call_input.done"):
@@ -217,6 +221,7 @@ class SummaryTextDelta(_Summary, frozen=True, tag="response.reasoning_summary_te
     """A piece of a summary part."""
 
     delta: str
+    obfuscation: str | UnsetType = UNSET
 
 
 class SummaryTextDone(_Summary, frozen=True, tag="response.reasoning_summary_text.done"):

@@ -31,6 +31,8 @@ from antiphon.protocol.response import (
 __all__ = ["RelayBlock", "implied_item"]
 
 _Call = FunctionCallItem | CustomCallItem
+_ArgumentEvent = events.ArgumentsDelta | events.ArgumentsDone | events.CustomInputDelta | events.CustomInputDone
+_PartEvent = ContentEvent | SummaryEvent
 
 
 def implied_item(event: events.Event) -> OutputItem | None:
@@ -94,18 +96,14 @@ class RelayBlock:
 
     def take(self, event: events.Event) -> None:
         """Any event of the item but its beginning. What makes no sense for such an item is left out."""
-        if isinstance(event, events.ItemDone):
-            self._final = event.item
-        elif isinstance(event, events.ItemAdded):
-            return
-        elif isinstance(event, ContentEvent | SummaryEvent):
+        if isinstance(event, _ArgumentEvent):
+            self._take_arguments(event)
+        elif isinstance(event, _PartEvent):
             if isinstance(self._item, MessageItem | ReasoningItem):
                 self._take_content(event)
-        elif isinstance(
-            event, events.ArgumentsDelta | events.ArgumentsDone | events.CustomInputDelta | events.CustomInputDone
-        ):
-            self._take_arguments(event)
-        else:
+        elif isinstance(event, events.ItemDone):
+            self._final = event.item
+        elif not isinstance(event, events.ItemAdded):
             self._pass_on(event)
 
     def is_whole(self) -> bool:
@@ -180,7 +178,7 @@ class RelayBlock:
                 return structs.replace(final, id=self.id, status=ran)
         return streamed  # it ends as something else than it began as, of which clients could make no sense
 
-    def _take_content(self, event: ContentEvent | SummaryEvent) -> None:
+    def _take_content(self, event: _PartEvent) -> None:
         found = self._found(event)
         if found is None:
             found = self._begin(event)
@@ -196,7 +194,7 @@ class RelayBlock:
             case _:
                 found.say(event)
 
-    def _found(self, event: ContentEvent | SummaryEvent) -> RelayPart | None:
+    def _found(self, event: _PartEvent) -> RelayPart | None:
         """The part that the event speaks of: by its index, or the open one where it has none."""
         if isinstance(event, SummaryEvent):
             parts, upstream = self._summary, event.summary_index
@@ -212,7 +210,7 @@ class RelayBlock:
         late = isinstance(event, events.ContentPartDone | events.SummaryPartDone | Said)
         return last if last is not None and (late or not last.done) else None
 
-    def _begin(self, event: ContentEvent | SummaryEvent) -> RelayPart:
+    def _begin(self, event: _PartEvent) -> RelayPart:
         if isinstance(event, SummaryEvent):
             return self._append(self._summary, implied_part(event), upstream=event.summary_index)
         return self._append(self._content, implied_part(event), upstream=event.content_index)
@@ -236,9 +234,7 @@ class RelayBlock:
             for part in finals[len(begun) :]:
                 self._append(begun, part, upstream=-1).finish(part)
 
-    def _take_arguments(
-        self, event: events.ArgumentsDelta | events.ArgumentsDone | events.CustomInputDelta | events.CustomInputDone
-    ) -> None:
+    def _take_arguments(self, event: _ArgumentEvent) -> None:
         item = self._item
         if isinstance(event, events.ArgumentsDelta | events.CustomInputDelta):
             kind = FunctionCallItem if isinstance(event, events.ArgumentsDelta) else CustomCallItem

@@ -134,7 +134,7 @@ _PARTS = {
 }
 
 _EVENTS = {
-    "TextDeltaEvent.obfuscation": FieldNote("Padding of the provider's: it hides how long the pieces are."),
+    "*.obfuscation": FieldNote("Padding of the provider's: it hides how long the pieces are."),
     "OpaqueEventEvent.type": FieldNote("Any type that is not described here."),
     "OpaqueEventEvent.item_id": FieldNote("The item that it is about, if any."),
     "OpaqueEventEvent.output_index": FieldNote("That item's place."),

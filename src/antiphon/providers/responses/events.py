@@ -62,22 +62,23 @@ def place_of(fields: Mapping[str, Raw]) -> Place:
 
 def read_event(kind: str, fields: Fields) -> events.Event:
     """One item-level event. An unknown type is kept as it is."""
-    made = _KINDS.get(_ALIASES.get(kind, kind))
-    if made is None:
-        numbered = events.OpaqueEvent(
-            0,
-            "" if fields.get("item_id", NULL) != NULL else UNSET,
-            0 if fields.get("output_index", NULL) != NULL else UNSET,
-        )
-        own = ("type", "sequence_number", "item_id", "output_index")
-        return extended(numbered, {name: raw.copy() for name, raw in fields.items() if name not in own}, tag=kind)
-    names = made.__struct_fields__
-    readers = _SUMMARY_READERS if issubclass(made, events.SummaryPartAdded | events.SummaryPartDone) else _READERS
-    event = made(**{name: readers[name](fields.get(name, NULL)) for name in names})
-    if made in (events.ItemAdded, events.ItemDone):
+    plan = _PLANS.get(_ALIASES.get(kind, kind))
+    if plan is None:
+        return _opaque(kind, fields)
+    event = plan.kind(**plan.fixed, **{name: read(fields.get(name, NULL)) for name, read in plan.readers})
+    if plan.known.issuperset(fields) or plan.kind in (events.ItemAdded, events.ItemDone):
         return event
-    more = {name: raw.copy() for name, raw in fields.items() if name not in names and name != "type" and raw != NULL}
-    return extended(event, more)
+    return extended(event, {name: raw.copy() for name, raw in fields.items() if name not in plan.known and raw != NULL})
+
+
+def _opaque(kind: str, fields: Fields) -> events.Event:
+    placed = events.OpaqueEvent(
+        0,
+        "" if fields.get("item_id", NULL) != NULL else UNSET,
+        0 if fields.get("output_index", NULL) != NULL else UNSET,
+    )
+    own = ("type", "sequence_number", "item_id", "output_index")
+    return extended(placed, {name: raw.copy() for name, raw in fields.items() if name not in own}, tag=kind)
 
 
 def _index(raw: Raw) -> int:
@@ -89,12 +90,23 @@ def _logprobs(raw: Raw) -> tuple[Raw, ...]:
     return tuple(entry.copy() for entry in _raws(raw) or ())
 
 
-# What one field of an event is read by. The numbers are the upstream's own and mean nothing here.
+class _Plan(Struct, frozen=True):
+    """How events of one kind are made.
+
+    Attributes:
+        fixed: the fields whose values are the upstream's own numbers, which mean nothing here.
+        readers: what each of the others is read by.
+        known: the names of all, and `type`.
+    """
+
+    kind: type[events.Event]
+    fixed: dict[str, Any]
+    readers: tuple[tuple[str, Callable[[Raw], Any]], ...]
+    known: frozenset[str]
+
+
+_FIXED: dict[str, Any] = {"sequence_number": 0, "output_index": 0, "item_id": "", "annotation_index": 0}
 _READERS: dict[str, Callable[[Raw], Any]] = {
-    "sequence_number": lambda _: 0,
-    "output_index": lambda _: 0,
-    "item_id": lambda _: "",
-    "annotation_index": lambda _: 0,
     "content_index": _index,
     "summary_index": _index,
     "item": read_item,
@@ -109,9 +121,23 @@ _READERS: dict[str, Callable[[Raw], Any]] = {
     "logprobs": _logprobs,
     "obfuscation": lambda raw: _optional(raw) or UNSET,
 }
-_SUMMARY_READERS = {**_READERS, "part": read_summary_part}
-
 _OTHER = (events.Created, events.InProgress, *events.TERMINAL, events.OpaqueEvent)
-_KINDS: dict[str, type[events.Event]] = {
-    events.event_type(kind): kind for kind in events.Event.__args__ if issubclass(kind, Struct) and kind not in _OTHER
+
+
+def _plan(kind: type[events.Event]) -> _Plan:
+    names = kind.__struct_fields__
+    summary = issubclass(kind, events.SummaryPartAdded | events.SummaryPartDone)
+    readers = {**_READERS, "part": read_summary_part if summary else read_part}
+    return _Plan(
+        kind,
+        {name: value for name, value in _FIXED.items() if name in names},
+        tuple((name, readers[name]) for name in names if name not in _FIXED),
+        frozenset((*names, "type")),
+    )
+
+
+_PLANS = {
+    events.event_type(kind): _plan(kind)
+    for kind in events.Event.__args__
+    if issubclass(kind, Struct) and kind not in _OTHER
 }
