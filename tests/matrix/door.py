@@ -1,0 +1,101 @@
+"""What a client hears, whichever door it came through, and the ear on its line."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from tests.helpers.gateway import Gateway
+from tests.matrix.scenarios import Asks, Offer, Tokens
+
+__all__ = ["Door", "Failure", "Heard", "Json", "Listening"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a request failed: before any answer with a status, in the stream without one."""
+
+    status: int | None
+    code: str | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One answer. `calls`: of what tool with what arguments."""
+
+    text: str = ""
+    thoughts: str = ""
+    refusal: str = ""
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    ending: str = ""
+    tokens: Tokens | None = None
+    failure: Failure | None = None
+
+
+class Door(ABC):
+    """A client of one dialect in the middle of a conversation, which it keeps as clients of that dialect do.
+
+    Args:
+        offer: what goes with every request.
+    """
+
+    def __init__(self, gateway: Gateway, model: str, offer: Offer) -> None:
+        self.line = Listening()
+        self._gateway = gateway
+        self._model = model
+        self._offer = offer
+
+    @abstractmethod
+    def ask(self, asks: Asks, *, streamed: bool) -> Heard:
+        """One turn. What comes is read by the official client, and checked as it came."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connection."""
+
+    @property
+    def knows_refusals(self) -> bool:
+        """Whether this dialect tells them from texts."""
+        return True
+
+    def refusal_ending(self, ending: str) -> str:
+        """What this dialect makes of the end of an answer that was a refusal."""
+        return ending
+
+
+class Listening(httpx2.HTTPTransport):
+    """What an official client got last, byte for byte."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._body = bytearray()
+
+    @property
+    def body(self) -> bytes:
+        return bytes(self._body)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = super().handle_request(request)
+        assert isinstance(response.stream, httpx2.SyncByteStream)
+        self._body = bytearray()
+        response.stream = _Copied(response.stream, self._body)
+        return response
+
+
+class _Copied(httpx2.SyncByteStream):
+    def __init__(self, inner: httpx2.SyncByteStream, copy: bytearray) -> None:
+        self._inner = inner
+        self._copy = copy
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._inner:
+            self._copy += chunk
+            yield chunk
+
+    def close(self) -> None:
+        self._inner.close()
