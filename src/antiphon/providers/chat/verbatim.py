@@ -121,6 +121,7 @@ def _edit_params(request: Request, body: dict[str, object], quirks: Quirks, *, o
             wanted = {name: value for name, value in wanted.items() if name != "reasoning"}
         elif quirks.name != _NATIVE.name:
             del body["reasoning"]
+            body.update((name, wanted[name]) for name in ("reasoning_effort",) if name in wanted)
     for name in theirs.keys() - wanted.keys() - set(request.vendor_only):
         body.pop(name, None)
     for name, value in wanted.items():
