@@ -214,7 +214,7 @@ def test_what_was_asked_in_another_dialect_is_written_in_full() -> None:
     body = msgspec.json.decode(encoded.body)
     assert dropped(encoded) == ["logit_processors"]
     assert body["input"] == [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}]
-    assert [tool["strict"] for tool in body["tools"]] == [False, True]
+    assert body["tools"] == [{**FUNCTION, "strict": False}, {**FUNCTION, "name": "g", "strict": True}]
     assert body["text"]["format"] == {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}
     assert body["reasoning"] == {"effort": "low", "summary": "auto"}
     kept = ("instructions", "tool_choice", "parallel_tool_calls", "max_output_tokens", "service_tier", "truncation")
@@ -222,6 +222,19 @@ def test_what_was_asked_in_another_dialect_is_written_in_full() -> None:
     assert body["safety_identifier"] == "s"
     assert body["store"] is False
     assert "metadata" not in body
+
+
+def test_searches_of_other_dialects_show_their_sources() -> None:
+    hosted = request(tools=[{"type": "web_search"}]).tools
+    assert from_chat(tools=hosted)[0]["include"] == ["web_search_call.action.sources", "reasoning.encrypted_content"]
+    assert sent(tools=[{"type": "web_search"}])["include"] == ["reasoning.encrypted_content"]
+
+
+def test_a_limit_below_what_the_server_takes_is_raised() -> None:
+    body, encoded = from_chat(max_output_tokens=5)
+    assert body["max_output_tokens"] == 16
+    assert [(notice.where, notice.became) for notice in encoded.notices] == [("max_output_tokens", "16")]
+    assert sent(max_output_tokens=5)["max_output_tokens"] == 5
 
 
 def test_sampling_goes_to_models_that_sample() -> None:

@@ -140,6 +140,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     Its Responses endpoint, where that is spoken:
         responses_bare: a thin layer over chat. It takes functions only and wants every item spelled out, and it says
             `completed` where the answer was cut at the limit.
+        responses_least_tokens: the smallest limit of output that it takes.
         responses_fields: tuning fields that it takes although they are not in OpenAI's API.
         responses_thoughts: it wants the text of earlier reasoning back.
         sealed_reasoning: it may be asked for reasoning in encrypted form, and takes that back.
@@ -212,6 +213,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     think_tags: bool = False
 
     responses_bare: bool = False
+    responses_least_tokens: int = 1
     responses_fields: tuple[str, ...] = ()
     responses_thoughts: bool = False
     sealed_reasoning: bool = True

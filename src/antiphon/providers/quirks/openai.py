@@ -67,5 +67,6 @@ QUIRKS = Quirks(
     allowed_tools=True,
     reasoning_request="reasoning_effort",
     efforts=ALL_EFFORTS,
+    responses_least_tokens=16,
     rules=RULES,
 )

@@ -5,9 +5,9 @@ and what refers to stored things never reaches it. Identifiers of the client's g
 """
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import UNSET, Raw, Struct, structs
 
-from antiphon.protocol.request import FunctionTool, HostedTool, Notice, Request
+from antiphon.protocol.request import CustomTool, FunctionTool, HostedTool, Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
 from antiphon.providers.quirks.base import Quirks
@@ -27,6 +27,7 @@ _encode = msgspec.json.Encoder().encode
 
 _LACKS = "not_supported_by_upstream"
 _SEALED = "reasoning.encrypted_content"
+_SOURCES = "web_search_call.action.sources"
 
 #: What is done here, and would do harm there.
 _OURS = ("previous_response_id", "background", "background_options", "conversation", "metadata", "max_tokens", "n")
@@ -89,6 +90,7 @@ def write_body(request: Request, target: Target, *, media: InlineMedia) -> Writt
     if request.instructions is not None:
         body["instructions"] = request.instructions
     _put_parameters(body, request)
+    _put_limit(body, request, least=quirks.responses_least_tokens, notices=notices)
     _put_sampling(body, request, quirks, notices=notices)
     _put_text(body, request)
     _put_reasoning(body, request, quirks, notices=notices)
@@ -146,6 +148,10 @@ def _put_include(body: dict[str, object], request: Request, quirks: Quirks) -> N
     asked = body.get("include")
     wanted = _strings(asked) or [] if isinstance(asked, Raw) else sorted(request.include)
     wanted = [name for name in wanted if name != _SEALED or quirks.sealed_reasoning]
+    if request.dialect != "responses" and any(
+        isinstance(tool, HostedTool) and tool.type.startswith("web_search") for tool in request.tools
+    ):
+        wanted.append(_SOURCES)  # the other dialects show them always
     if quirks.sealed_reasoning and _SEALED not in wanted:
         wanted.append(_SEALED)
     body.pop("include", None)
@@ -155,7 +161,6 @@ def _put_include(body: dict[str, object], request: Request, quirks: Quirks) -> N
 
 def _put_parameters(body: dict[str, object], request: Request) -> None:
     given = {
-        "max_output_tokens": request.max_output_tokens,
         "max_tool_calls": request.max_tool_calls,
         "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
         "service_tier": request.service_tier,
@@ -163,6 +168,16 @@ def _put_parameters(body: dict[str, object], request: Request) -> None:
         "truncation": request.truncation if request.truncation != "disabled" else None,
     }
     body.update((name, value) for name, value in given.items() if value is not None)
+
+
+def _put_limit(body: dict[str, object], request: Request, *, least: int, notices: list[Notice]) -> None:
+    """The limit of output. Other dialects allow smaller ones than some servers of this one."""
+    asked = request.max_output_tokens
+    if asked is None:
+        return
+    body["max_output_tokens"] = max(asked, least)
+    if asked < least:
+        notices.append(Notice("max_output_tokens", "approximated", "out_of_range", str(asked), str(least)))
 
 
 def _put_sampling(body: dict[str, object], request: Request, quirks: Quirks, *, notices: list[Notice]) -> None:
@@ -220,11 +235,15 @@ def _put_reasoning(body: dict[str, object], request: Request, quirks: Quirks, *,
 def _canonical_tools(request: Request) -> list[Raw]:
     if request.tools_echo is not None:
         return _list(request.tools_echo) or []
-    tools: list[Raw] = []
-    for tool in request.tools:
-        if isinstance(tool, FunctionTool) and tool.strict is None and request.dialect != "responses":
-            # Left out, it means strict here, which it does not in the other dialects.
-            tools.append(Raw(_encode(structs.replace(tool, strict=False))))
-        else:
-            tools.append(tool.raw if isinstance(tool, HostedTool) else Raw(_encode(tool)))
-    return tools
+    strict = None if request.dialect == "responses" else False
+    return [
+        tool.raw if isinstance(tool, HostedTool) else _canonical_tool(tool, strict=strict) for tool in request.tools
+    ]
+
+
+def _canonical_tool(tool: FunctionTool | CustomTool, *, strict: bool | None) -> Raw:
+    """`strict` where the client said nothing: left out, it means true here, which it does not in other dialects."""
+    fields = {"type": type(tool).__struct_config__.tag, **structs.asdict(tool)}
+    if isinstance(tool, FunctionTool) and tool.strict is None:
+        fields["strict"] = strict
+    return Raw(_encode({name: value for name, value in fields.items() if value not in (None, UNSET)}))
