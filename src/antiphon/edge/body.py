@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import zstandard
 
-from antiphon.edge.answer import WHOLE_BODY
+from antiphon.edge.answer import SHORTCUTS
 from antiphon.edge.asgi import Exchange, Message
 from antiphon.protocol.faults import RequestFault, ServerFault
 
@@ -56,8 +56,8 @@ class BodyReader:
         declared = exchange.header(b"content-length")
         if declared.isdigit() and int(declared) > self._max_bytes:
             raise self._too_large()
-        ready = exchange.scope.get("extensions", {}).get(WHOLE_BODY)
-        body = ready["read"]() if ready is not None else None
+        shortcuts = exchange.scope.get("extensions", {}).get(SHORTCUTS)
+        body = shortcuts["read"]() if shortcuts is not None else None
         if body is None:
             body = await self._read(exchange)
         elif len(body) > self._max_bytes:

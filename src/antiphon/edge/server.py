@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from antiphon.edge.answer import WHOLE_BODY, JoinedAnswer
+from antiphon.edge.answer import SHORTCUTS, JoinedAnswer
 from antiphon.edge.problems import error_body
 from antiphon.edge.watch import CONNECTION
 from antiphon.protocol.faults import RequestFault
@@ -136,7 +136,8 @@ class HeadLimitProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Run the application with a `send` of ours; and let it watch the connection without a task of its own."""
         answer = JoinedAnswer(cycle, close=self._close_gently)
-        cycle.scope["extensions"] = {CONNECTION: self._connection, WHOLE_BODY: {"read": answer.whole_body}}
+        shortcuts: dict[object, object] = {"read": answer.whole_body, "write": answer.write_at_once}
+        cycle.scope["extensions"] = {CONNECTION: self._connection, SHORTCUTS: shortcuts}
 
         async def joined(scope: Any, receive: Any, _: Any) -> None:
             await app(scope, receive, answer.send)

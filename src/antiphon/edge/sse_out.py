@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from antiphon.dialects.base import AnswerEncoder, StreamEncoder
+from antiphon.edge.answer import SHORTCUTS
 from antiphon.edge.asgi import Exchange, Headers
 from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.events import Event
@@ -201,6 +202,8 @@ class StreamSink(ByteStream):
         super().__init__(exchange, settings, heartbeat=encoder.heartbeat, names=names)
         self._encoder = encoder
         self._encode = encoder.encode
+        shortcuts = exchange.scope.get("extensions", {}).get(SHORTCUTS)
+        self._at_once: Callable[[bytes], bool] | None = shortcuts["write"] if shortcuts is not None else None
         self.see: Callable[[OutcomeDelta], None] = encoder.see
 
     def hold(self, events: Sequence[Event]) -> None:
@@ -210,10 +213,21 @@ class StreamSink(ByteStream):
     async def write(self, events: Sequence[Event]) -> None:
         """Send events in one write; waits while the client reads slowly."""
         data = self._encode(events)
+        if self._is_written_at_once(data):
+            return
         if self._beating is not None:
             await self._after_the_beat(data)
         if data:
             await self._send(data)
+
+    def _is_written_at_once(self, data: bytes) -> bool:
+        """What nearly every event is: nothing stands before it, and the transport takes it."""
+        if self._at_once is None or not self.status_sent or self._held or self._beating is not None:
+            return False
+        if data and not self._at_once(data):
+            return False
+        self._last_write = self._loop.time()
+        return True
 
     async def end(self, events: Sequence[Event]) -> None:
         """Send the last events and the end marker in one write."""

@@ -113,6 +113,8 @@ class Exchange:
         if self._failure is not None:
             raise self._failure
         if self._inflater is None:
+            if self._answer.parts:
+                return self._answer.take()
             return await self._receive()
         return await self._receive_inflated(self._inflater)
 
