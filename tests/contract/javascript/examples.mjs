@@ -89,6 +89,31 @@ const examples = {
     return { name: error.constructor.name, status: error.status, code: error.code, param: error.param };
   },
 
+  async chat() {
+    const completion = await client.chat.completions.create({
+      model,
+      messages: [{ role: 'user', content: 'Hello' }],
+      ...short,
+    });
+    const [choice] = completion.choices;
+    return { text: choice.message.content, finish: choice.finish_reason };
+  },
+
+  async chatStream() {
+    const stream = client.chat.completions.stream({
+      model,
+      messages: [{ role: 'user', content: 'Hello' }],
+      stream_options: { include_usage: true },
+      ...short,
+    });
+    let text = '';
+    for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? '';
+    const completion = await stream.finalChatCompletion();
+    const [choice] = completion.choices;
+    if (choice.message.content !== text || !(completion.usage.total_tokens > 0)) throw new Error('not the same');
+    return { text, finish: choice.finish_reason };
+  },
+
   async models() {
     const names = [];
     for await (const one of client.models.list()) names.push(one.id);
