@@ -39,6 +39,7 @@ ERROR_CODES = (
     ErrorCode(400, "previous_response_not_found", "`previous_response_id` names nothing that is stored for you."),
     ErrorCode(400, "response_in_progress", "`previous_response_id` names a response that has not ended yet."),
     ErrorCode(400, "context_length_exceeded", "Input and history are longer than the model can take."),
+    ErrorCode(400, "invalid_prompt", "The provider refuses this input as a whole."),
     ErrorCode(400, "invalid_image_url", "An image URL is malformed, or leads where this gateway does not go."),
     ErrorCode(400, "failed_to_download_image", "An image URL did not yield a file."),
     ErrorCode(400, "image_file_too_large", "An image is larger than this gateway fetches."),
