@@ -50,6 +50,10 @@ class Door(ABC):
         self._model = model
         self._offer = offer
 
+    def switch(self, model: str) -> None:
+        """Go on with another model."""
+        self._model = model
+
     @abstractmethod
     def ask(self, asks: Asks, *, streamed: bool) -> Heard:
         """One turn. What comes is read by the official client, and checked as it came."""

@@ -60,7 +60,7 @@ def _broken_answer(message: Json, wants_thoughts: bool) -> str:
         return "an assistant message must say something"
     if calls is not None and not calls:
         return "tool_calls must not be empty"
-    if calls and wants_thoughts and not message.get("reasoning_content"):
+    if calls and wants_thoughts and "reasoning_content" not in message:
         return "The reasoning_content in the thinking mode must be passed back to the API."
     if any(not _is_object(call["function"]["arguments"]) for call in calls or ()):
         return "arguments must be JSON"

@@ -198,6 +198,7 @@ def _failing(how: Any, status: int, code: str | None = None) -> Scenario:
 
 
 _TOOLS = Offer(tools=True)
+_THINKS = Offer(thinks=True, limit=16000)
 _OSLO = Call("call_oslo", "get_weather", {"city": "Oslo"})
 _TIME = Call("call_time", "get_time")
 _ODD = "Zürich 😀 “450.000”\n\ttab \\ slash"
@@ -247,9 +248,10 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("image", [Turn(Asks("What is it?", image=True), Says([Words("A dot.")]))]),
     _one("structured output", "Weather?", Words('{"city":"Oslo","degrees":3}'), offer=Offer(schema=SCHEMA)),
     _one("length", "Tell", Words("Once upon"), ending="length", offer=Offer(limit=64)),
+    _one("length in the thought", "Think", Thought("Let me", "RXNlYWw0"), ending="length", offer=_THINKS),
     _one("filter", "Something bad", Words("Take one"), ending="filter"),
     _one("refusal", "Something bad", Refused("I cannot help with that.")),
-    _one("usage", "Think", Words("Hm."), tokens=Tokens(150, 100, 40, 37, 30), offer=Offer(thinks=True, limit=16000)),
+    _one("usage", "Think", Words("Hm."), tokens=Tokens(150, 100, 40, 37, 30), offer=_THINKS),
     _failing("overloaded", 503, "upstream_overloaded"),
     _failing("rate_limit", 429, "rate_limit_exceeded"),
     _failing("too_long", 400, "context_length_exceeded"),
