@@ -7,6 +7,7 @@ and what refers to stored things never reaches it. Identifiers of the client's g
 import msgspec
 from msgspec import UNSET, Raw, Struct, structs
 
+from antiphon.protocol.reading import read_fields
 from antiphon.protocol.request import CustomTool, FunctionTool, HostedTool, Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
@@ -18,9 +19,7 @@ from antiphon.providers.responses.tools import edit_tool_choice, edit_tools
 
 __all__ = ["Written", "edit_body", "write_body"]
 
-Fields = dict[str, Raw]
 
-_fields = msgspec.json.Decoder(Fields).decode
 _list = msgspec.json.Decoder(list[Raw] | None).decode
 _strings = msgspec.json.Decoder(list[str] | None).decode
 _encode = msgspec.json.Encoder().encode
@@ -51,7 +50,7 @@ def edit_body(request: Request, target: Target, *, media: InlineMedia) -> Writte
         RequestFault: 400 for what cannot be said to this upstream.
     """
     quirks = effective(target.quirks, target.model)
-    body: dict[str, object] = {**_fields(request.body)}
+    body: dict[str, object] = {**read_fields(request.body)}
     for name in _OURS:
         body.pop(name, None)
     lacking = [name for name in _BESIDE if name in body and name not in quirks.responses_fields]
@@ -63,7 +62,7 @@ def edit_body(request: Request, target: Target, *, media: InlineMedia) -> Writte
     body["store"] = False
     text = body.get("text")
     if isinstance(text, Raw) and request.text.verbosity is not None:
-        body["text"] = {**_fields(text), "verbosity": request.text.verbosity}
+        body["text"] = {**read_fields(text), "verbosity": request.text.verbosity}
     _put_include(body, request, quirks)
     if quirks.responses_bare:
         _put_bare(body, request, quirks, media=media, target=target, notices=notices)

@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import InputItem, ItemReference, Message, OtherItem, PlainText, Reasoning
+from antiphon.protocol.reading import read_fields
 from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
 from antiphon.providers.quirks.base import Quirks
@@ -18,9 +19,7 @@ from antiphon.providers.responses.state import read_thought
 
 __all__ = ["ItemEditor", "thought_text"]
 
-Fields = dict[str, Raw]
 
-_fields = msgspec.json.Decoder(Fields).decode
 _list = msgspec.json.Decoder(list[Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -71,7 +70,7 @@ class ItemEditor:
 
     def _with_parts(self, item: InputItem, where: str, *, role: str) -> bytes:
         parts = parts_of(item)[1]
-        fields = _fields(item.raw)
+        fields = read_fields(item.raw)
         path = item.path if item.path.startswith("input[") else "input"
         edited = [
             self._parts.edited(raw, part, path=f"{path}.{where}[{index}]" if path != "input" else path, role=role)
@@ -82,7 +81,7 @@ class ItemEditor:
     def _thought(self, item: InputItem, value: Reasoning) -> bytes | None:
         """Thought goes home, sealed; in clear where the upstream wants that. What nobody can read there stays here."""
         thought = read_thought(item.state.payload) if item.state is not None else None
-        fields = _fields(item.raw)
+        fields = read_fields(item.raw)
         if thought is not None:
             own = {name: raw for name, raw in fields.items() if name != "status" and raw != _NULL}
             sealed = {**own, "id": thought.id, "encrypted_content": thought.encrypted_content}
@@ -121,4 +120,4 @@ def _has_media(part: object) -> bool:
 
 def _without(raw: bytes, name: str) -> bytes:
     """The item without that field, and without those that say nothing: strict servers refuse `null`."""
-    return _encode({key: value for key, value in _fields(raw).items() if key != name and value != _NULL})
+    return _encode({key: value for key, value in read_fields(raw).items() if key != name and value != _NULL})

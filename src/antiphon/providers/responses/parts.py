@@ -17,14 +17,13 @@ from antiphon.protocol.items import (
     Part,
     PlainText,
 )
+from antiphon.protocol.reading import read_fields
 from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
 
 __all__ = ["PartEditor", "media_urls", "parts_of"]
 
-Fields = dict[str, Raw]
 
-_fields = msgspec.json.Decoder(Fields).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -71,7 +70,7 @@ class PartEditor:
         """
         if isinstance(part, PlainText):  # Chat's spelling, which clients use here too
             kind = b'"output_text"' if role == "assistant" else b'"input_text"'
-            return Raw(_encode({**_fields(raw), "type": Raw(kind)}))
+            return Raw(_encode({**read_fields(raw), "type": Raw(kind)}))
         if not isinstance(part, InputImage | InputFile | InputVideo):
             return raw
         if getattr(part, "file_id", None) is not None and self._target.upstream_ids != "allow":
@@ -90,7 +89,7 @@ class PartEditor:
             changes.setdefault("filename", getattr(part, "filename", None) or "document")
         if not changes:
             return raw
-        kept = {name: value for name, value in _fields(raw).items() if name != "file_url"}
+        kept = {name: value for name, value in read_fields(raw).items() if name != "file_url"}
         return Raw(_encode({**kept, **changes}))
 
     def _inline(self, url: str, *, path: str) -> str | None:

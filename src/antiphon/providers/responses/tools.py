@@ -6,13 +6,12 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.reading import Fields, read_fields
 from antiphon.protocol.target import Target
 
 __all__ = ["edit_tool_choice", "edit_tools"]
 
-Fields = dict[str, Raw]
 
-_fields = msgspec.json.Decoder(Fields).decode
 _string = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -35,17 +34,17 @@ def edit_tools(raws: Sequence[Raw], target: Target) -> list[Raw]:
 
 def edit_tool_choice(raw: Raw, canonical: Raw) -> Raw:
     """The client's own choice, unless it is in the form of Chat."""
-    return canonical if bytes(raw)[:1] == b"{" and "function" in _fields(raw) else raw
+    return canonical if bytes(raw)[:1] == b"{" and "function" in read_fields(raw) else raw
 
 
 def _edited(raw: Raw, target: Target, *, path: str) -> Raw:
-    fields = _fields(raw)
+    fields = read_fields(raw)
     kind = fields.get("type")
     if kind == _FUNCTION:
         nested = fields.pop("function", None)
         if nested is None:
             return raw
-        return Raw(_encode({**fields, **_fields(nested)}))
+        return Raw(_encode({**fields, **read_fields(nested)}))
     if bytes(kind or b"") in (b'"custom"', b'"namespace"'):
         return raw
     if target.upstream_ids != "allow":
@@ -67,7 +66,7 @@ def _refuse_objects(fields: Fields, path: str) -> None:
         if name == "container" and value[:1] == b'"':
             raise _refused(f"{path}.{name}")
         if value[:1] == b"{" and any(f'"{key}"'.encode() in value for key in _OBJECTS):
-            _refuse_objects(_fields(raw), f"{path}.{name}")
+            _refuse_objects(read_fields(raw), f"{path}.{name}")
 
 
 def _refused(param: str) -> RequestFault:
