@@ -13,9 +13,9 @@ from antiphon.protocol.assembler import Outcome
 from antiphon.protocol.deltas import OutputDelta
 from antiphon.protocol.events import TERMINAL, Event
 from antiphon.protocol.faults import LimitFault, RequestFault, ServerFault, UpstreamFault
+from antiphon.protocol.reading import decode_response
 from antiphon.protocol.reducer import reduce
 from antiphon.protocol.replay import replay
-from antiphon.protocol.reading import decode_response
 from antiphon.protocol.response import FunctionCallItem, OutputItem, Response
 from antiphon.protocol.usage import InputDetails, OutputDetails, Usage
 from tests.helpers.requests import make_assembler, wire

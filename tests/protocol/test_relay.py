@@ -315,6 +315,10 @@ def test_a_field_can_be_added_twice_and_comes_back_out() -> None:
     assert extended(HELLO, {}) is HELLO
     assert msgspec.json.encode(extended(once, {"id": Raw(b"2"), "type": Raw(b"3")})) == msgspec.json.encode(once)
     assert isinstance(twice, OpaqueItem)
+    odd = {'a"b': Raw(b"1"), "a\\b": Raw(b"1"), "a\nb": Raw(b"1"), "": Raw(b"2"), "\u00e9": Raw(b"3")}
+    assert msgspec.json.decode(msgspec.json.encode(extended(once, odd))) == {
+        "type": "t", "id": "i", "a": 1, "": 2, "\u00e9": 3,
+    }  # fmt: skip
 
 
 def test_a_resource_with_more_fields_is_a_resource() -> None:

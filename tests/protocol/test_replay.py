@@ -8,9 +8,9 @@ from antiphon.dialects.responses import encode_response
 from antiphon.protocol.assembler import Outcome
 from antiphon.protocol.deltas import CallArguments, CallOpened, OutputDelta, Reasoning, Refusal, Text
 from antiphon.protocol.faults import ServerFault, UpstreamFault
+from antiphon.protocol.reading import decode_response
 from antiphon.protocol.reducer import reduce
 from antiphon.protocol.replay import replay
-from antiphon.protocol.reading import decode_response
 from antiphon.protocol.response import MessageItem, OutputTextPart, ReasoningItem, Response
 from antiphon.protocol.usage import Usage
 from tests.helpers.requests import make_assembler, wire

@@ -4,6 +4,7 @@ An upstream that speaks Responses may put anything into its events and items. A 
 a subclass, made for just these names: it is written with all of them, and everybody else sees the type that they know.
 """
 
+import re
 import types
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,12 +17,14 @@ __all__ = ["extended", "extras"]
 T = TypeVar("T", bound=Struct)
 
 _PREFIX = "extra_"
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 
 def extended(value: T, fields: Mapping[str, Raw], *, tag: str | None = None) -> T:
     """The value with these fields behind its own; `structs.replace` keeps them. `tag` gives it another `type`.
 
-    Its own fields win over those of the same name.
+    Its own fields win over those of the same name. Names that JSON would have to escape cannot be carried: they are left
+    out.
     """
     if not fields and tag is None:
         return value
@@ -33,7 +36,7 @@ def extended(value: T, fields: Mapping[str, Raw], *, tag: str | None = None) -> 
         base: type[T] = kind.__bases__[0]
         kind = base
     taken = (*kind.__struct_encode_fields__, kind.__struct_config__.tag_field)
-    fields = {name: field for name, field in fields.items() if name not in taken}
+    fields = {name: field for name, field in fields.items() if name not in taken and not _ESCAPED.search(name)}
     wide: type[T] = _subclass(kind, tuple(fields), tag)
     return wide(**own, **{f"{_PREFIX}{number}": field for number, field in enumerate(fields.values())})
 

@@ -172,6 +172,7 @@ def test_the_beginning_is_told_once() -> None:
         (b'event: error\ndata: {"message":"no","code":"rate_limit_exceeded"}\n\n', "text/event-stream", "rate_limit_exceeded"),
         (b'data: {"type":"response.output_item.added"}\n\n', "text/event-stream", "upstream_protocol_error"),
         (b'data: {"type":"response.output_text.delta","delta":7}\n\n', "text/event-stream", "upstream_protocol_error"),
+        (b'data: {"type":"x\\ndata: y","a":1}\n\n', "text/event-stream", "upstream_protocol_error"),
         (b'data: {"type":"x","a":"\xff"}\n\n', "text/event-stream", "upstream_protocol_error"),
         (sse(HELLO[:4])[:-9], "text/event-stream", "upstream_reset"),
         (sse(HELLO[:4]), "text/event-stream", "upstream_truncated"),

@@ -4,6 +4,7 @@ Raises, here and below, `msgspec.DecodeError` or `UnicodeError` for what is not 
 `RecursionError` for what is nested too deeply.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,6 +48,8 @@ _string = msgspec.json.Decoder(str).decode
 _optional = msgspec.json.Decoder(str | None).decode
 _raws = msgspec.json.Decoder(list[Raw] | None).decode
 
+_NAME = re.compile(r"[\w.:/-]{1,128}", re.ASCII)
+
 #: Names that others use for the same: Open Responses' own.
 _ALIASES = {
     "response.reasoning.delta": "response.reasoning_text.delta",
@@ -72,6 +75,8 @@ def read_event(kind: str, fields: Fields) -> events.Event:
 
 
 def _opaque(kind: str, fields: Fields) -> events.Event:
+    if _NAME.fullmatch(kind) is None:  # it becomes a line of its own on the way to the client
+        raise msgspec.ValidationError("the name of an event")
     placed = events.OpaqueEvent(
         0,
         "" if fields.get("item_id", NULL) != NULL else UNSET,
