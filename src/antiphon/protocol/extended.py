@@ -23,8 +23,8 @@ _ESCAPED = re.compile(r'["\\\x00-\x1f]')
 def extended(value: T, fields: Mapping[str, Raw], *, tag: str | None = None) -> T:
     """The value with these fields behind its own; `structs.replace` keeps them. `tag` gives it another `type`.
 
-    Its own fields win over those of the same name. Names that JSON would have to escape cannot be carried: they are left
-    out.
+    Its own fields win over those of the same name. Names that JSON would have to escape cannot be carried: they are
+    left out.
     """
     if not fields and tag is None:
         return value
