@@ -138,3 +138,14 @@ def test_a_call_without_arguments_has_an_empty_object(stage: Stage, door: str, u
         assert call["function"]["arguments"] == "{}"
     else:
         assert answer["content"][-1]["input"] == {}
+
+
+@pytest.mark.parametrize(("door", "upstream"), _EVERYWHERE)
+def test_a_stream_ends_with_the_marker_of_its_dialect(stage: Stage, door: str, upstream: str) -> None:
+    model = _model(stage, upstream, Says([Words("Fine.")]), offer=Offer())
+    body: Json = {"input": "Hi"} if door.endswith("responses") else {"messages": [{"role": "user", "content": "Hi"}]}
+    asked = {"model": f"{model.provider}/{model.model}", "max_tokens": 100, "stream": True, **body}
+    answer = stage.gateway.request("POST", door, body=asked)
+    last = answer.body.removesuffix(b"\n\n").rpartition(b"\n\n")[2]
+    wanted = b'event: message_stop\ndata: {"type":"message_stop"}' if door.endswith("messages") else b"data: [DONE]"
+    assert last == wanted
