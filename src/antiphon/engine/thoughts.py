@@ -112,7 +112,7 @@ class Keeper(Struct, frozen=True):
         except StoreFault:
             return items, (Notice(_PATH, "dropped", "store_unavailable"),)
         entries = {at: entry for at, key in wanted.items() if (entry := self._opened(key, bodies)) is not None}
-        return (_with_thoughts(items, entries) if entries else items), ()
+        return (_with_thoughts(items, entries, provider=target.provider) if entries else items), ()
 
     def _opened(self, key: bytes, bodies: Mapping[bytes, bytes]) -> _Entry | None:
         body = bodies.get(key)
@@ -155,7 +155,7 @@ def _wanted(items: Sequence[InputItem], *, all_calls: bool) -> dict[int, bytes]:
                 question = question or _question(items[:at])
                 wanted[at] = _key(value.call_id, value.name, namespace=value.namespace, question=question)
         elif isinstance(value, Reasoning):
-            thought = True
+            thought = thought or not _is_retold(item)
         elif not _is_assistants(item):
             thought = False
             if isinstance(value, Message) and value.role == "user":
@@ -163,7 +163,9 @@ def _wanted(items: Sequence[InputItem], *, all_calls: bool) -> dict[int, bytes]:
     return dict(list(wanted.items())[-_MOST_CALLS:])
 
 
-def _with_thoughts(items: Sequence[InputItem], entries: Mapping[int, _Entry]) -> tuple[InputItem, ...]:
+def _with_thoughts(
+    items: Sequence[InputItem], entries: Mapping[int, _Entry], *, provider: str
+) -> tuple[InputItem, ...]:
     found: list[InputItem] = []
     lead_at: int | None = None  # where the assistant began to say what led to the next call
     thought = False
@@ -172,7 +174,7 @@ def _with_thoughts(items: Sequence[InputItem], entries: Mapping[int, _Entry]) ->
             lead_at, thought = None, False
             found.append(item)
             continue
-        thought = thought or isinstance(item.value, Reasoning)
+        thought = thought or (isinstance(item.value, Reasoning) and not _is_retold(item))
         if lead_at is None:
             lead_at = len(found)
         entry = entries.get(at)
@@ -180,6 +182,8 @@ def _with_thoughts(items: Sequence[InputItem], entries: Mapping[int, _Entry]) ->
             found.append(item)
         else:
             if not thought:
+                if entry.thoughts and entry.origin.provider == provider:
+                    found[lead_at:] = [one for one in found[lead_at:] if not _is_retold(one)]
                 found[lead_at:lead_at] = [_thought_item(one, entry.origin) for one in entry.thoughts if one.lead]
                 found += [_thought_item(one, entry.origin) for one in entry.thoughts if not one.lead]
             own = item_state(entry.origin, entry.payload)
@@ -192,6 +196,17 @@ def _with_thoughts(items: Sequence[InputItem], entries: Mapping[int, _Entry]) ->
 def _thought_item(thought: _Thought, origin: Origin) -> InputItem:
     value = decode_item(thought.raw, path=_PATH)
     return InputItem(value, thought.raw, _PATH, origin.provider, item_state(origin, thought.payload))
+
+
+def _is_retold(item: InputItem) -> bool:
+    """Whether it is a thought of which the client only kept the text: the provider's own takes its place."""
+    value = item.value
+    return (
+        isinstance(value, Reasoning)
+        and value.encrypted_content is None
+        and item.state is None
+        and item.provider is None
+    )
 
 
 def _is_assistants(item: InputItem) -> bool:
