@@ -261,3 +261,79 @@ def test_all_runs_of_an_answer_are_counted(tmp_path: Path) -> None:
         ask(stage.model(Numbered()), n=3)
         metrics = stage.gateway.request("GET", "/metrics").body.decode()
         assert 'antiphon_runs_total{provider="test",status="completed"} 3.0' in metrics
+
+
+FINGERPRINT: Json = {"service_tier": "default", "system_fingerprint": "fp_44709d6fcb"}
+TALK: Json = {"index": 0, "logprobs": None, "finish_reason": None}
+CALL: Json = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+ENTRY: Json = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": []}
+COUNTED: Json = {
+    "prompt_tokens": 9,
+    "completion_tokens": 3,
+    "total_tokens": 12,
+    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 1},
+}
+
+
+def native(*choices: Json, **more: Any) -> Json:
+    head = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1764000000, "model": "gpt-4o-2024-08-06"}
+    return {**head, **FINGERPRINT, "choices": list(choices), "usage": None, **more}
+
+
+def without_identity(chunk: Json) -> Json:
+    return {key: value for key, value in chunk.items() if key not in ("id", "created", "model")}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        [
+            {**TALK, "delta": {"role": "assistant", "content": "", "refusal": None}},
+            {**TALK, "delta": {"content": "Hi"}, "logprobs": {"content": [ENTRY], "refusal": None}},
+            {**TALK, "delta": {"content": "!"}},
+            {**TALK, "delta": {}, "finish_reason": "stop", "content_filter_results": {"hate": {"filtered": False}}},
+        ],
+        [
+            {**TALK, "delta": {"role": "assistant", "content": None, "refusal": None}},
+            {**TALK, "delta": {"tool_calls": [CALL]}},
+            {**TALK, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]}},
+            {**TALK, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}},
+            {**TALK, "delta": {}, "finish_reason": "tool_calls"},
+        ],
+        [
+            {**TALK, "delta": {"role": "assistant", "content": "", "refusal": None}},
+            {**TALK, "delta": {"refusal": "No."}},
+            {**TALK, "delta": {}, "finish_reason": "stop"},
+        ],
+    ],
+    ids=["text", "call", "refusal"],
+)
+def test_before_an_upstream_of_this_dialect_nothing_is_lost(stage: Stage, choices: list[Json]) -> None:
+    """Its stream is the client's stream, and the client's request its request, but for ids and the model's name."""
+    chunks = [native(choice) for choice in choices]
+    chunks = [*chunks, native(usage=COUNTED)]
+    model = stage.model(stream(*chunks), provider="like-openai", name="gpt-4o")
+    asked: Json = {
+        "messages": [{"role": "user", "name": "bob", "content": [{"type": "text", "text": "Hello"}]}],
+        "tools": [FUNCTION],
+        "logprobs": True,
+        "temperature": 0,
+        "max_tokens": 5,
+        "zzz": [1.5],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    got = send(model, **asked)
+    checked = check_chat_stream(got.body, usage=True)
+    assert [without_identity(chunk) for chunk in checked.chunks] == [without_identity(chunk) for chunk in chunks]
+    assert without_identity(model.requests[0].json) == asked
+    assert "x-antiphon-ignored" not in got.headers
+
+
+def test_before_an_upstream_of_this_dialect_a_whole_answer_is_the_same(stage: Stage) -> None:
+    message: Json = {"role": "assistant", "content": "Hi", "refusal": None, "annotations": [], "audio": None}
+    choice: Json = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop", "stop_reason": None}
+    told = {**native(choice, usage=COUNTED), "object": "chat.completion", "provider": "acme"}
+    model = stage.model(answer(told), provider="like-openai", name="gpt-4o")
+    assert without_identity(ask(model)) == without_identity(told)

@@ -1,5 +1,6 @@
 """The validator for streams and answers of Chat Completions: the official SDK's own types, strictly, and their order."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,7 +126,7 @@ def _apply(choice: _Choice, said: Json) -> None:
 def _apply_call(calls: list[Json], call: Json) -> None:
     if call["index"] == len(calls):
         assert call["id"], "a call begins with its id"
-        calls.append({key: value for key, value in call.items() if key != "index"})
+        calls.append(deepcopy({key: value for key, value in call.items() if key != "index"}))
         return
     for kind in ("function", "custom"):
         for key, value in call.get(kind, {}).items():
