@@ -1,17 +1,21 @@
 """A chat client before a chat upstream: the body goes on as it came, but for what must differ."""
 
+import os
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec import structs
 
+from antiphon.dialects.chat import parse_chat
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import InputItem, ItemState
 from antiphon.protocol.request import Notice
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Encoded
 from antiphon.providers.chat.codec import ChatCodec
+from tests.helpers.chat_bent import bent_bodies
 from tests.helpers.chat_requests import FUNCTION, HELLO, asked
 
 Json = dict[str, Any]
@@ -220,3 +224,15 @@ def test_other_dialects_do_not_get_their_bodies_sent_on() -> None:
     written = ChatCodec().encode(request, target(), media={})
     assert b"zzz" not in written.body
     assert [notice.where for notice in written.notices] == ["zzz"]
+
+
+@pytest.mark.parametrize("quirks", ["generic", "openai", "mistral", "deepseek", "openrouter", "llamacpp"])
+def test_bent_bodies_are_sent_on_or_refused(quirks: str) -> None:
+    count = int(os.environ.get("ANTIPHON_FUZZ_N", "3000")) // 6
+    sent_on = 0
+    for body in bent_bodies(len(quirks), count):
+        with suppress(RequestFault):
+            written = ChatCodec().encode(parse_chat(body).request, target(quirks), media={})
+            assert msgspec.json.decode(written.body)["model"] == "up-model"
+            sent_on += 1
+    assert sent_on > count // 20
