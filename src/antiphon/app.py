@@ -103,7 +103,7 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
         local = await _local_model(settings, progress=progress)
-        extra = [local_provider(local.base_url, secret=local.api_key)] if local else []
+        extra = [local_provider(local.base_url, secret=local.api_key, context=local.context)] if local else []
         catalog = build_catalog(settings, extra=extra)
         router = ModelRouter(catalog, created=clock.now())
         store = await asyncio.to_thread(

@@ -29,19 +29,30 @@ def keep(data_dir: Path, *runs: RunRow, tenant: str = "default") -> None:
 def test_totals_by_model_with_a_sum(cli: Cli, data_dir: Path) -> None:
     keep(
         data_dir,
-        a_run(created_at=NOW - HOUR_S, model="gpt-5", tokens=(1000, 20)),
+        a_run(created_at=NOW - HOUR_S, model="gpt-5", tokens=(1000, 20), cost_micros=1_450),
         a_run(created_at=NOW - HOUR_S, model="gpt-5", tokens=(500, 5)),
         a_run(created_at=NOW - HOUR_S, model="claude", status="failed", tokens=None),
     )
     done = cli("usage")
     rows = [line.split() for line in done.stdout.splitlines()]
     assert rows == [
-        ["MODEL", "RUNS", "FAILED", "INPUT", "CACHED", "OUTPUT", "REASONING"],
-        ["claude", "1", "1", "0", "0", "0", "0"],
-        ["gpt-5", "2", "0", "1,500", "0", "25", "0"],
-        ["total", "3", "1", "1,500", "0", "25", "0"],
+        ["MODEL", "RUNS", "FAILED", "INPUT", "CACHED", "OUTPUT", "REASONING", "COST"],
+        ["claude", "1", "1", "0", "0", "0", "0", "$0"],
+        ["gpt-5", "2", "0", "1,500", "0", "25", "0", "$0.00145+"],
+        ["total", "3", "1", "1,500", "0", "25", "0", "$0.00145+"],
     ]
     assert "~" not in done.output
+    assert "+ The price of 1 runs is not known" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cost_micros", "shown"),
+    [(None, "-"), (0, "$0"), (7, "$0.000007"), (500_000, "$0.5"), (1_234_567_890, "$1,234.57")],
+)
+def test_costs_are_told_in_dollars(cli: Cli, data_dir: Path, cost_micros: int | None, shown: str) -> None:
+    keep(data_dir, a_run(created_at=NOW - HOUR_S, cost_micros=cost_micros))
+    assert cli("usage").stdout.splitlines()[1].split()[-1] == shown
+    assert msgspec.json.decode(cli("usage", "--json").stdout)["total"]["cost_micros"] == (cost_micros or 0)
 
 
 def test_estimated_tokens_are_marked(cli: Cli, data_dir: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from antiphon.engine.ports import Router
 from antiphon.protocol.faults import RequestFault
 from antiphon.routing.catalog import Catalog, local_provider
-from antiphon.routing.router import ModelInfo, ModelRouter
+from antiphon.routing.router import ModelInfo, ModelRouter, PriceInfo
 from tests.routing.conftest import Build
 
 CONFIG = """
@@ -95,8 +95,52 @@ def test_the_list_has_every_name_once_and_no_patterns(router: ModelRouter) -> No
 
 
 def test_a_model_that_is_served_but_not_listed_can_be_asked_for(router: ModelRouter) -> None:
-    expected = ModelInfo(id="openai/o3", created=1_700_000_000, owned_by="openai", object="model")
-    assert router.model("openai/o3") == expected
+    expected = ModelInfo(id="openai/of-mine", created=1_700_000_000, owned_by="openai", protocol="chat")
+    assert router.model("openai/of-mine") == expected
+
+
+def test_what_is_known_of_a_model_is_told(router: ModelRouter) -> None:
+    info = router.model("openai/o3")
+    assert (info.context_length, info.max_output_tokens, info.released) == (200_000, 100_000, "2025-04-16")
+    assert info.created == 1_744_761_600  # that day
+    assert info.input_modalities == ("text", "image", "pdf")
+    assert isinstance(info.pricing, PriceInfo)
+    (target,) = router.targets("openai/o3")
+    assert target.context_tokens == 200_000
+    assert target.price is not None
+    assert (target.price.input, target.price.output) == (info.pricing.input, info.pricing.output)
+
+
+SAID = """
+providers:
+  openai: {api_key: a}
+  strict: {base_url: "http://gpu:1", models: [strictly], strict: on}
+models:
+  mine: {target: openai/o3, context: 1000, prices: {input: 1, output: 2, cached: 0.5}, strict: on}
+  yours: {target: mine, context: 500, max_output: 100, input: [text], output: [text]}
+  lax: {target: strictly, strict: off}
+"""
+
+
+def test_what_the_operator_says_wins_and_the_outermost_name_first(build: Build) -> None:
+    router = ModelRouter(build(SAID))
+    mine, yours = router.model("mine"), router.model("yours")
+    assert (mine.context_length, mine.max_output_tokens, mine.released) == (1000, 100_000, "2025-04-16")
+    assert (yours.context_length, yours.max_output_tokens, yours.input_modalities) == (500, 100, ("text",))
+    assert mine.pricing == yours.pricing == PriceInfo(input=1.0, cached_input=0.5, output=2.0)
+    assert router.targets("openai/o3")[0].context_tokens == 200_000  # the name itself is not the alias
+
+
+def test_strictness_is_the_names_else_the_providers(build: Build) -> None:
+    router = ModelRouter(build(SAID))
+    strict = {name: router.targets(name)[0].strict for name in ("mine", "yours", "openai/o3", "strictly", "lax")}
+    assert strict == {"mine": True, "yours": True, "openai/o3": False, "strictly": True, "lax": False}
+
+
+def test_another_server_has_the_known_limits_but_not_the_prices(build: Build) -> None:
+    catalog = build("providers: {reseller: {quirks: openai, base_url: 'http://reseller:1', api_key: a}}")
+    (target,) = ModelRouter(catalog).targets("reseller/o3")
+    assert (target.context_tokens, target.price) == (200_000, None)
 
 
 CLOSED = """

@@ -72,6 +72,7 @@ def a_run(
     status: str = "completed",
     tokens: tuple[int, int] | None = (100, 20),
     estimated: bool = False,
+    cost_micros: int | None = None,
     record: bytes = b"{}",
 ) -> RunRow:
     return RunRow(
@@ -90,6 +91,7 @@ def a_run(
         output_tokens=tokens[1] if tokens else None,
         reasoning_tokens=None,
         estimated=estimated,
+        cost_micros=cost_micros,
         record=record,
     )
 

@@ -10,7 +10,14 @@ def test_usage_is_summed_by_model_key_provider_and_day(url: str) -> None:
     async def main() -> None:
         async with opened(url) as store:
             for run in (
-                a_run(created_at=MIDNIGHT - 1, model="gpt-5", key_id="key_1", provider="openai", tokens=(10, 1)),
+                a_run(
+                    created_at=MIDNIGHT - 1,
+                    model="gpt-5",
+                    key_id="key_1",
+                    provider="openai",
+                    tokens=(10, 1),
+                    cost_micros=1500,
+                ),
                 a_run(created_at=MIDNIGHT, model="gpt-5", key_id="key_2", provider="azure", tokens=(20, 2)),
                 a_run(
                     created_at=MIDNIGHT, model="llama", key_id="key_2", provider="local", tokens=(5, 5), estimated=True
@@ -27,8 +34,8 @@ def test_usage_is_summed_by_model_key_provider_and_day(url: str) -> None:
                 await store.put(ANNA, run, None)
             period = {"since": MIDNIGHT - DAY_S, "until": MIDNIGHT + DAY_S}
             assert await store.usage(ANNA, **period, by="model") == [
-                UsageTotal("gpt-5", 2, 0, 30, 0, 3, 0, 0),
-                UsageTotal("llama", 2, 1, 5, 0, 5, 0, 1),
+                UsageTotal("gpt-5", 2, 0, 30, 0, 3, 0, 0, 1500, 1),
+                UsageTotal("llama", 2, 1, 5, 0, 5, 0, 1, 0, 1),
             ]
             by_key = await store.usage(ANNA, **period, by="key")
             assert [(total.group, total.runs) for total in by_key] == [("key_1", 1), ("key_2", 3)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_COLUMNS = ("runs", "failed", "input", "cached", "output", "reasoning")
+_COLUMNS = ("runs", "failed", "input", "cached", "output", "reasoning", "cost")
 #: Runs that no provider was asked for, as their model does not exist.
 _NONE = "-"
 
@@ -49,7 +49,10 @@ class _Question(Struct, frozen=True):
 def command(
     config: Path | None, since: int, *, until: int | None, by: "UsageGroup", tenant: str | None, as_json: bool
 ) -> None:
-    """Show what was used. `~` marks sums that hold token counts of ours, where a provider told none."""
+    """Show what was used, and what it cost.
+
+    `~` marks sums that hold token counts of ours, where a provider told none; `+` costs in which runs are missing.
+    """
     until = SystemClock().now() + 1 if until is None else until
     if since >= until:
         raise click.UsageError("--since must lie before --until.")
@@ -94,6 +97,8 @@ def _print(question: _Question, totals: Sequence[UsageTotal], *, names: Mapping[
     rows = [_row(total, names.get(total.group, total.group) or _NONE) for total in totals]
     print_table(columns, [*rows, _row(everything, everything.group)], last_is_total=True)
     note(f"From {date_of(question.since)} to {date_of(question.until)} UTC.")
+    if everything.unpriced_runs:
+        note(f"+ The price of {everything.unpriced_runs} runs is not known: they are not in the cost.")
     if everything.estimated_runs:
         note(f"~ Tokens of {everything.estimated_runs} runs were estimated: their provider did not count them.")
 
@@ -101,7 +106,20 @@ def _print(question: _Question, totals: Sequence[UsageTotal], *, names: Mapping[
 def _row(total: UsageTotal, name: str) -> Sequence[str]:
     mark = "~" if total.estimated_runs else ""
     tokens = (total.input_tokens, total.cached_tokens, total.output_tokens, total.reasoning_tokens)
-    return (name, f"{total.runs:,}", f"{total.failed:,}", *(f"{mark}{count:,}" for count in tokens))
+    counts = (f"{mark}{count:,}" for count in tokens)
+    return (name, f"{total.runs:,}", f"{total.failed:,}", *counts, _cost(total))
+
+
+def _cost(total: UsageTotal) -> str:
+    """Dollars; `+` behind them where there is more, and `-` where nothing is known."""
+    if not total.cost_micros:
+        return _NONE if total.unpriced_runs else "$0"
+    dollars = total.cost_micros / 1_000_000
+    return f"${dollars:,.2f}{_more(total)}" if dollars >= 1 else f"${dollars:.6f}".rstrip("0") + _more(total)
+
+
+def _more(total: UsageTotal) -> str:
+    return "+" if total.unpriced_runs else ""
 
 
 def _sum(totals: Sequence[UsageTotal]) -> UsageTotal:
@@ -114,4 +132,6 @@ def _sum(totals: Sequence[UsageTotal]) -> UsageTotal:
         output_tokens=sum(one.output_tokens for one in totals),
         reasoning_tokens=sum(one.reasoning_tokens for one in totals),
         estimated_runs=sum(one.estimated_runs for one in totals),
+        cost_micros=sum(one.cost_micros for one in totals),
+        unpriced_runs=sum(one.unpriced_runs for one in totals),
     )

@@ -19,6 +19,7 @@ __all__ = [
     "LimitSettings",
     "LocalSettings",
     "ModelSettings",
+    "PriceSettings",
     "ProviderSettings",
     "ServerSettings",
     "Settings",
@@ -35,6 +36,9 @@ _HeaderName = Annotated[str, Meta(extra={"check": "header_name"})]
 _HeaderValue = Annotated[Secret, Meta(extra={"check": "header_value"})]
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 _BodyField = Annotated[str, Meta(extra={"check": "body_field"})]
+_Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+_Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
+_Content = Literal["text", "image", "audio", "video", "pdf"]
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -242,10 +246,23 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool | None,
         Meta(description="Whether image URLs may be left to it. Never for a server in your own network."),
     ] = None
+    strict: Annotated[
+        bool,
+        Meta(description="Refuse requests of which something would be left out or only come near, with 400."),
+    ] = False
+
+
+class PriceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a million tokens cost, in US dollars."""
+
+    input: Annotated[_Rate, Meta(description="Tokens sent.")]
+    output: Annotated[_Rate, Meta(description="Tokens written.")]
+    cached: Annotated[_Rate | None, Meta(description="Tokens read from a cache. Default: as `input`.")] = None
+    cache_write: Annotated[_Rate | None, Meta(description="Tokens written to a cache. Default: as `input`.")] = None
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model name stands for. A plain string is short for `{target: …}`."""
+    """What a model name stands for, and what is known of the model. A plain string is short for `{target: …}`."""
 
     target: Annotated[
         str,
@@ -254,6 +271,20 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             extra={"check": "model_pattern"},
         ),
     ]
+    context: Annotated[
+        _Tokens | None, Meta(description="Tokens that it takes, input and output together. Default: what is known.")
+    ] = None
+    max_output: Annotated[_Tokens | None, Meta(description="Tokens of its longest answer. Default: what is known.")] = (
+        None
+    )
+    input: Annotated[tuple[_Content, ...], Meta(description="What it reads. Default: what is known.")] = ()
+    output: Annotated[tuple[_Content, ...], Meta(description="What it writes. Default: what is known.")] = ()
+    prices: Annotated[
+        PriceSettings | None, Meta(description="What a million tokens cost, in US dollars. Default: what is known.")
+    ] = None
+    strict: Annotated[
+        bool | None, Meta(description="As `providers.NAME.strict`, for this name. Default: what the provider says.")
+    ] = None
 
 
 _Provider = Annotated[ProviderSettings, Meta(description="Its settings.")]

@@ -1,6 +1,7 @@
 """`/v1/models`: what this key may use, in the form of OpenAI's list and in the one that Codex asks for."""
 
 import msgspec
+from msgspec import structs
 
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
@@ -13,7 +14,7 @@ __all__ = ["list_models", "retrieve_model"]
 async def list_models(services: Services, exchange: Exchange) -> None:
     """`GET /v1/models`."""
     principal = exchange.known
-    models = [info for info in services.router.models() if principal.may_use(info.id)]
+    models = [_with_endpoints(services, info) for info in services.router.models() if principal.may_use(info.id)]
     body = {"object": "list", "data": models, "models": [_codex_model(model.id) for model in models]}
     await send_bytes(exchange, 200, body=msgspec.json.encode(body))
 
@@ -22,16 +23,20 @@ async def retrieve_model(services: Services, exchange: Exchange) -> None:
     """`GET /v1/models/{model_id}`; any name that can be routed is a model."""
     name = exchange.path_params["model_id"]
     exchange.known.allow_model(name)
-    for info in services.router.models():
-        if info.id == name:
-            await send_bytes(exchange, 200, body=msgspec.json.encode(info))
-            return
     try:
-        target = services.router.targets(name)[0]
+        info = services.router.model(name)
     except RequestFault as fault:
         raise RequestFault(fault.message, status=404, code="model_not_found", param="model") from fault
-    model = ModelInfo(id=name, created=0, owned_by=target.provider)
-    await send_bytes(exchange, 200, body=msgspec.json.encode(model))
+    await send_bytes(exchange, 200, body=msgspec.json.encode(_with_endpoints(services, info)))
+
+
+def _with_endpoints(services: Services, info: ModelInfo) -> ModelInfo:
+    """Which ways in serve the model."""
+    target = services.router.targets(info.id)[0]
+    endpoints = ["/v1/responses"]
+    if services.responses_only is None or not services.responses_only.applies(target.model):
+        endpoints += ["/v1/chat/completions", "/v1/messages"]
+    return structs.replace(info, endpoints=tuple(endpoints))
 
 
 def _codex_model(name: str) -> dict[str, object]:

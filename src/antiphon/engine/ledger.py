@@ -65,6 +65,8 @@ def run_row(ended: Ended, record: Record) -> RunRow:
     usage = ended.response.usage if ended.response else None
     record.timing.finished = ended.duration_ms
     record.usage_estimated = bool(usage and usage.estimated is True)
+    if usage is not None and target is not None and target.price is not None:
+        record.cost_micros = target.price.cost(usage)
     return RunRow(
         id=ended.id,
         key_id=KeyId(record.caller.key_id),
@@ -81,5 +83,6 @@ def run_row(ended: Ended, record: Record) -> RunRow:
         output_tokens=usage.output_tokens if usage else None,
         reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage else None,
         estimated=record.usage_estimated,
+        cost_micros=record.cost_micros,
         record=encode_record(record),
     )

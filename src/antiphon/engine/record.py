@@ -120,6 +120,7 @@ class Record(Struct, omit_defaults=True):
     items: list[ItemTrace] = msgspec.field(default_factory=list)
     notices: list[Notice] = msgspec.field(default_factory=list)
     usage_estimated: bool = False
+    cost_micros: int | None = None
 
     def route(self, targets: tuple[Target, ...]) -> None:
         """Note who could have served; all but the one tried are not needed."""

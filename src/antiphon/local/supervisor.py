@@ -77,6 +77,11 @@ class LocalModel:
             self._reservation.close()  # elsewhere two sockets cannot share it even while neither listens
 
     @property
+    def context(self) -> int:
+        """Tokens that one request may take, its answer included."""
+        return self._settings.context // self._settings.slots
+
+    @property
     def base_url(self) -> str:
         """Ends in `/v1`."""
         return f"http://127.0.0.1:{self._port}/v1"

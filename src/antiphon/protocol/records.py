@@ -92,6 +92,7 @@ class RunRow(Struct, frozen=True):
     Attributes:
         record: the run record as JSON (docs/run-record.md).
         estimated: the token counts are ours, not the provider's. Absent counts are `None`, never zero.
+        cost_micros: what the tokens cost in millionths of a US dollar; `None` where a price is not known.
     """
 
     id: ResponseId
@@ -109,11 +110,16 @@ class RunRow(Struct, frozen=True):
     output_tokens: int | None
     reasoning_tokens: int | None
     estimated: bool
+    cost_micros: int | None
     record: bytes
 
 
 class UsageTotal(Struct, frozen=True):
-    """Usage of one group (`antiphon usage --by …`) over a period."""
+    """Usage of one group (`antiphon usage --by …`) over a period.
+
+    Attributes:
+        unpriced_runs: used tokens whose price is not known: they are not in `cost_micros`.
+    """
 
     group: str
     runs: int
@@ -123,3 +129,5 @@ class UsageTotal(Struct, frozen=True):
     output_tokens: int
     reasoning_tokens: int
     estimated_runs: int
+    cost_micros: int = 0
+    unpriced_runs: int = 0

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import Raw, Struct, field
 
 from antiphon.config.secret import Secret
+from antiphon.protocol.price import Price
 
 __all__ = ["Credential", "Secret", "Target"]
 
@@ -31,6 +32,8 @@ class Target(Struct, frozen=True):
         stream: `auto` asks the upstream for a stream when the client did; `always`, `never`.
         fetches_urls: the upstream may be handed http(s) URLs to fetch itself.
         context_tokens: how much the model takes, input and output together, where that is known.
+        price: what it costs, where that is known.
+        strict: what cannot be done exactly as asked is refused.
         upstream_ids: `refuse` or `allow` ids of objects held at the operator's upstream account (`file_id` and such).
     """
 
@@ -50,3 +53,5 @@ class Target(Struct, frozen=True):
     fetches_urls: bool = False
     upstream_ids: str = "refuse"
     context_tokens: int | None = None
+    price: Price | None = None
+    strict: bool = False

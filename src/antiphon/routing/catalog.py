@@ -6,16 +6,18 @@ Everything that can be wrong with them is found here, at the start, so that the 
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from antiphon.config.origin import Origin
 from antiphon.config.problems import ConfigError, KeyPath, Problem
 from antiphon.config.secret import Secret
-from antiphon.config.settings import LimitSettings, ProviderSettings, Settings
+from antiphon.config.settings import LimitSettings, ModelSettings, ProviderSettings, Settings
 from antiphon.config.suggest import did_you_mean
+from antiphon.protocol.price import Price
 from antiphon.protocol.target import Credential, Target
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import KNOWN, PROTOCOLS, known, quirks
+from antiphon.routing.facts import KnownModels, ModelFacts, Table, load_known_models
 from antiphon.routing.names import Alias, check_names
 
 __all__ = ["LOCAL_MODEL", "Catalog", "Provider", "build_catalog", "local_provider", "normalise_base_url"]
@@ -35,12 +37,14 @@ class Provider(Struct, frozen=True, kw_only=True):
         template: a target for it, with an empty model.
         models: names and patterns that are reachable without the provider's name; empty when it has no such list.
         aliases: further bare names, and the models they stand for.
+        known: what is known of its models. Their prices are left out where the server is not the known one itself.
     """
 
     name: str
     template: Target
     models: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    known: KnownModels = KnownModels()
 
 
 class Catalog(Struct, frozen=True, kw_only=True):
@@ -58,11 +62,12 @@ def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Cata
     Raises:
         ConfigError: with everything that is wrong.
     """
-    origin, problems = settings.origin, list[Problem]()
+    origin, problems, table = settings.origin, list[Problem](), load_known_models()
     providers: list[Provider] = []
     for name, entry in _configured(settings).items():
         try:
-            providers.append(_provider(name, entry, origin=origin, limits=settings.limits))
+            provider = _provider(name, entry, origin=origin, limits=settings.limits)
+            providers.append(structs.replace(provider, known=_known_models(provider.template, table)))
         except ConfigError as error:
             problems.extend(error.problems)
     taken = {provider.name for provider in providers}
@@ -72,7 +77,10 @@ def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Cata
         if more.name in taken
     ]
     everything = (*providers, *extra)
-    aliases = tuple(Alias(name, entry.target) for name, entry in settings.models.items())
+    aliases = tuple(
+        Alias(name, entry.target, facts=_facts_said(entry), strict=entry.strict)
+        for name, entry in settings.models.items()
+    )
     if not problems:
         problems += [
             origin.problem(("models", name), message)
@@ -85,8 +93,12 @@ def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Cata
     return Catalog(providers=everything, aliases=aliases)
 
 
-def local_provider(base_url: str, *, secret: Secret | None = None) -> Provider:
-    """The model that comes with Antiphon, as a provider: `local/…`, its bare name, and simply `local`."""
+def local_provider(base_url: str, *, secret: Secret | None = None, context: int | None = None) -> Provider:
+    """The model that comes with Antiphon, as a provider: `local/…`, its bare name, and simply `local`.
+
+    `context` is the number of tokens that it takes. It costs nothing.
+    """
+    facts = ModelFacts(context=context, input=("text",), output=("text",), price=Price(input=0.0, output=0.0))
     template = Target(
         provider="local",
         model="",
@@ -95,7 +107,13 @@ def local_provider(base_url: str, *, secret: Secret | None = None) -> Provider:
         base_url=base_url.rstrip("/"),
         credential=Credential("local", secret) if secret is not None else None,
     )
-    return Provider(name="local", template=template, models=(LOCAL_MODEL,), aliases={"local": LOCAL_MODEL})
+    return Provider(
+        name="local",
+        template=template,
+        models=(LOCAL_MODEL,),
+        aliases={"local": LOCAL_MODEL},
+        known=KnownModels({LOCAL_MODEL: facts}),
+    )
 
 
 def normalise_base_url(url: str, entry: Quirks, protocol: str = "chat") -> str:
@@ -156,8 +174,31 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
         idle_s=entry.idle_s or limits.idle_s,
         fetches_urls=_fetches_urls(entry, facts, base_url=base_url),
         upstream_ids=entry.upstream_ids,
+        strict=entry.strict,
     )
     return Provider(name=name, template=template, models=entry.models)
+
+
+def _known_models(template: Target, table: Table) -> KnownModels:
+    """What the table knows of a provider's models."""
+    known_models, facts = table.of(template.quirks), quirks(template.quirks)
+    own = facts.address(template.protocol)
+    if own is None or _host(own) == _host(template.base_url):
+        return known_models
+    return KnownModels({name: one.without_price() for name, one in known_models.models.items()})
+
+
+def _facts_said(entry: ModelSettings) -> ModelFacts:
+    prices = entry.prices
+    return ModelFacts(
+        context=entry.context,
+        max_output=entry.max_output,
+        input=entry.input or None,
+        output=entry.output or None,
+        price=None
+        if prices is None
+        else Price(input=prices.input, cached=prices.cached, cache_write=prices.cache_write, output=prices.output),
+    )
 
 
 def _facts(name: str, entry: ProviderSettings, *, origin: Origin) -> Quirks:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import final
 
 from antiphon.config.patterns import Pattern
+from antiphon.routing.facts import NOTHING_KNOWN, ModelFacts
 
 __all__ = ["Alias", "AliasTable", "check_names"]
 
@@ -18,13 +19,19 @@ class Alias:
     Attributes:
         pattern: the name, `*` for any run of characters.
         target: another name, with a `*` for each of those that it uses.
+        facts: what the operator says of the model behind it.
+        strict: whether what cannot be done exactly as asked is refused; `None` where the operator does not say.
     """
 
-    __slots__ = ("_pieces", "pattern", "target")
+    __slots__ = ("_pieces", "facts", "pattern", "strict", "target")
 
-    def __init__(self, name: str, target: str) -> None:
+    def __init__(
+        self, name: str, target: str, *, facts: ModelFacts = NOTHING_KNOWN, strict: bool | None = None
+    ) -> None:
         self.pattern = Pattern(name)
         self.target = target
+        self.facts = facts
+        self.strict = strict
         self._pieces = target.split("*")
 
     def resolve(self, name: str) -> str | None:

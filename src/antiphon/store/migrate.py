@@ -14,7 +14,7 @@ from antiphon.store.base import Database, Patience, StoreSettings, open_database
 __all__ = ["HEAD", "migrate", "migrate_database"]
 
 #: The newest step in `migrations/versions`; a test compares the two.
-HEAD = "0002"
+HEAD = "0003"
 
 #: Any number, the same in all our processes: who holds this Postgres lock migrates.
 _ADVISORY_LOCK = 0x416E7469

@@ -219,6 +219,8 @@ def _usage_statement(group: ColumnElement[str] | ColumnElement[int], period: tup
             total(runs.c.output_tokens),
             total(runs.c.reasoning_tokens),
             total(case((runs.c.estimated, 1), else_=0)),
+            total(runs.c.cost_micros),
+            total(case((and_(runs.c.cost_micros.is_(None), runs.c.input_tokens.is_not(None)), 1), else_=0)),
         )
         .where(runs.c.created_at >= since, runs.c.created_at < until)
         .group_by(group)

@@ -101,6 +101,7 @@ runs = Table(
     Column("output_tokens", BigInteger),
     Column("reasoning_tokens", BigInteger),
     Column("estimated", Boolean, nullable=False),
+    Column("cost_micros", BigInteger),
     Column("record", LargeBinary, nullable=False),
     UniqueConstraint("id", name="runs_id"),
 )

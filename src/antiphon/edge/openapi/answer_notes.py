@@ -174,6 +174,7 @@ _RECORD = {
     "items": FieldNote("What came out, and when."),
     "notices": FieldNote("What was not done exactly as asked."),
     "usage_estimated": FieldNote("Whether the token counts are estimates."),
+    "cost_micros": FieldNote("What the tokens cost, in millionths of a US dollar."),
 }
 _CALLER = {
     "request_id": FieldNote("As in `x-request-id`."),
@@ -227,6 +228,29 @@ _NOTICE = {
 }
 
 
+_MODEL = {
+    "id": FieldNote("Its name here."),
+    "object": FieldNote("Always `model`."),
+    "created": FieldNote("When it was released, in Unix seconds; where that is not known, when the gateway started."),
+    "owned_by": FieldNote("The provider."),
+    "context_length": FieldNote("Tokens of input and output together."),
+    "max_output_tokens": FieldNote("Tokens of its longest answer."),
+    "input_modalities": FieldNote("What it reads: `text`, `image`, `audio`, `video`, `pdf`."),
+    "output_modalities": FieldNote("What it writes."),
+    "pricing": FieldNote("What it costs at the provider."),
+    "released": FieldNote("When it was released: a day or a month."),
+    "protocol": FieldNote("The dialect that is spoken with its provider."),
+    "endpoints": FieldNote("The endpoints that serve it."),
+}
+_PRICE = {
+    "input": FieldNote("For tokens sent."),
+    "cached_input": FieldNote("For tokens sent that were in a cache."),
+    "output": FieldNote("For tokens written."),
+    "currency": FieldNote("Always `USD`."),
+    "per_tokens": FieldNote("For how many tokens: a million."),
+}
+
+
 def _of(owner: str, notes: dict[str, FieldNote]) -> dict[str, FieldNote]:
     return {f"{owner}.{name}": note for name, note in notes.items()}
 
@@ -234,7 +258,8 @@ def _of(owner: str, notes: dict[str, FieldNote]) -> dict[str, FieldNote]:
 ANSWER_NOTES = {
     "Response": FieldNote("A response. The parameters of the request are repeated in it, with their defaults."),
     "RunRecord": FieldNote("What happened behind a response. Parts that do not exist are left out."),
-    "Model": FieldNote("A model."),
+    "Model": FieldNote("A model. What is not known of it is left out."),
+    "ModelPrice": FieldNote("Prices in US dollars. Long inputs may cost more."),
     "ReasoningConfig": FieldNote("How much to think, as sent."),
     "FailedEvent": FieldNote("It failed after the stream had begun. Always last."),
     "CompletedEvent": FieldNote("The model has finished. Always last."),
@@ -258,6 +283,8 @@ ANSWER_NOTES = {
     **_of("RunItem", _ITEM),
     **_of("RunTiming", _TIMING),
     **_of("RunNotice", _NOTICE),
+    **_of("Model", _MODEL),
+    **_of("ModelPrice", _PRICE),
     "RunCandidate.target": FieldNote("`provider/model`."),
     "RunCandidate.verdict": FieldNote("What became of it."),
 }

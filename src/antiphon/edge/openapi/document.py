@@ -17,7 +17,7 @@ from antiphon.edge.openapi.request_notes import REQUEST_NOTES, TREATMENTS
 from antiphon.edge.openapi.schemas import Schema, Schemas, reference
 from antiphon.engine import record
 from antiphon.protocol import events, items, request, response
-from antiphon.routing.router import ModelInfo
+from antiphon.routing.router import ModelInfo, PriceInfo
 
 __all__ = ["build_document"]
 
@@ -71,7 +71,12 @@ _RUN_NAMES: dict[type, str] = {
     record.Candidate: "RunCandidate",
     request.Notice: "RunNotice",
 }
-_ANSWER_NAMES: dict[type, str] = {**_RUN_NAMES, ModelInfo: "Model", response.MessageItem: "OutputMessage"}
+_ANSWER_NAMES: dict[type, str] = {
+    **_RUN_NAMES,
+    ModelInfo: "Model",
+    PriceInfo: "ModelPrice",
+    response.MessageItem: "OutputMessage",
+}
 _SHAPES = (
     shapes.Error,
     shapes.InputItemList,
