@@ -68,11 +68,13 @@ def _bent(body: Any, dice: random.Random) -> bytes:
         place, key = _somewhere(body, dice)
         match dice.randint(0, 3):
             case 0:
-                place[key] = dice.choice(VALUES)
+                place[key] = deepcopy(dice.choice(VALUES))
             case 1:
                 del place[key]
             case 2 if isinstance(place, dict):
-                place[dice.choice(["type", "role", "content", "name", "n", "tools", "zzz"])] = dice.choice(VALUES)
+                place[dice.choice(["type", "role", "content", "name", "n", "tools", "zzz"])] = deepcopy(
+                    dice.choice(VALUES)
+                )
             case _:
                 place[key] = [place[key]]
         if not body:
