@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from antiphon.dialects.messages.context import AppliedEdit
 from antiphon.dialects.messages.encode import Asked
 from antiphon.dialects.messages.signature import pack, unpack
 from antiphon.protocol.assembler import Outcome
@@ -213,6 +214,15 @@ def test_a_stream_begins_with_an_estimate_and_ends_with_the_truth() -> None:
     events = read_messages_events(raw)
     assert events[0]["message"]["usage"]["input_tokens"] == 17
     assert events[-2]["usage"]["input_tokens"] == 11
+
+
+def test_what_was_done_to_the_context_is_told() -> None:
+    edit = AppliedEdit("clear_tool_uses_20250919", 2, 1990)
+    raw, _ = run_stream([[Text(0, "Hi")]], asked=Asked("req_1", edits=(edit,)))
+    told = {"applied_edits": [{"type": edit.type, "cleared_tool_uses": 2, "cleared_input_tokens": 1990}]}
+    assert read_messages_events(raw)[-2]["context_management"] == told
+    _, whole = run_both([[Text(0, "Hi")]], asked=Asked("req_1", edits=()))
+    assert whole["context_management"] == {"applied_edits": []}
 
 
 FAULTS: list[tuple[Fault, str]] = [

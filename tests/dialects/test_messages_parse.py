@@ -11,7 +11,7 @@ from antiphon.dialects.messages.parse import Parsed, parse_count, parse_messages
 from antiphon.dialects.messages.signature import pack
 from antiphon.edge.openapi.messages import MESSAGES_SCHEMAS
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.items import OtherItem
+from antiphon.protocol.items import FunctionCall, FunctionCallOutput, OtherItem
 from antiphon.protocol.request import FunctionTool, HostedTool, Request, ToolChoice
 
 Json = dict[str, Any]
@@ -412,7 +412,7 @@ VENDOR_ONLY: list[tuple[str, Json]] = [
     ("cache_control", {"tools": [{**TOOL, "cache_control": {"type": "ephemeral"}}]}),
     ("thinking.budget_tokens", {"thinking": {"type": "enabled", "budget_tokens": 5000}}),
     ("output_config.task_budget", {"output_config": {"task_budget": {"type": "tokens", "total": 5}}}),
-    ("context_management", {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}),
+    ("context_management", {"context_management": {"edits": [{"type": "compact_20260112"}]}}),
     ("context_management", {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": {}}]}}),
     ("container", {"container": "container_1"}),
     ("unheard_of", {"unheard_of": 1}),
@@ -435,12 +435,82 @@ def test_what_no_other_vendor_can_be_told_is_known_by_name(name: str, fields: Js
         {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}},
         {"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": {"type": "all"}}]}},
         {"context_management": {"edits": []}},
+        {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
         {"tools": [{**TOOL, "allowed_callers": ["direct"], "defer_loading": False}]},
         {"betas": ["a"]},
     ],
 )
 def test_what_changes_nothing_is_not_reported(fields: Json) -> None:
     assert request(**fields).vendor_only == ()
+
+
+def history(*results: object) -> list[Json]:
+    """A conversation with one call for each of these results."""
+    messages: list[Json] = [USER]
+    for number, content in enumerate(results):
+        used = {**CALL, "id": f"toolu_{number}", "name": "f" if number else "precious"}
+        messages.append({"role": "assistant", "content": [used]})
+        messages.append(user({"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": content}))
+    return messages
+
+
+def clearing(**fields: object) -> Json:
+    return {"context_management": {"edits": [{"type": "clear_tool_uses_20250919", **fields}]}}
+
+
+LONG = "r" * 4000
+AT_ONCE: Json = {"trigger": {"type": "tool_uses", "value": 1}}
+
+#: What shall be cleared of five results, which of them go, and whether the inputs of their calls go too.
+CLEARINGS: list[tuple[str, Json, list[int], bool]] = [
+    ("not due", {}, [], False),
+    ("not due by uses", {"trigger": {"type": "tool_uses", "value": 5}}, [], False),
+    ("due by uses", {"trigger": {"type": "tool_uses", "value": 4}}, [0, 1], False),
+    ("due by tokens", {"trigger": {"type": "input_tokens", "value": 1000}}, [0, 1], False),
+    ("keeps as many", {**AT_ONCE, "keep": {"type": "tool_uses", "value": 1}}, [0, 1, 2, 3], False),
+    ("keeps all there are", {**AT_ONCE, "keep": {"type": "tool_uses", "value": 9}}, [], False),
+    ("spares some", {**AT_ONCE, "exclude_tools": ["precious"]}, [1], False),
+    ("inputs too", {**AT_ONCE, "clear_tool_inputs": True}, [0, 1], True),
+    ("inputs of some", {**AT_ONCE, "clear_tool_inputs": ["precious", "f"]}, [0, 1], True),
+    ("inputs of others", {**AT_ONCE, "clear_tool_inputs": ["g"]}, [0, 1], False),
+    ("enough", {**AT_ONCE, "clear_at_least": {"type": "input_tokens", "value": 1500}}, [0, 1], False),
+    ("too little", {**AT_ONCE, "clear_at_least": {"type": "input_tokens", "value": 5000}}, [], False),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "gone", "inputs"), [case[1:] for case in CLEARINGS], ids=[case[0] for case in CLEARINGS]
+)
+def test_old_results_make_way(edit: Json, gone: list[int], *, inputs: bool) -> None:
+    made = parsed(*history(*[LONG] * 5), **clearing(**edit))
+    outputs = [item.value.output for item in made.request.input if isinstance(item.value, FunctionCallOutput)]
+    assert [number for number, output in enumerate(outputs) if output != LONG] == gone
+    assert {output for output in outputs if output != LONG} <= {"[Old tool result content cleared]"}
+    arguments = [item.value.arguments for item in made.request.input if isinstance(item.value, FunctionCall)]
+    assert [number for number, text in enumerate(arguments) if text == "{}"] == (gone if inputs else [])
+    assert made.edits is not None
+    assert [edit.cleared_tool_uses for edit in made.edits] == ([len(gone)] if gone else [])
+    assert all(900 * len(gone) < edit.cleared_input_tokens <= 1000 * len(gone) for edit in made.edits)
+
+
+def test_the_body_for_the_same_vendor_is_not_edited() -> None:
+    body = {"model": "m", "max_tokens": 9, "messages": history(*[LONG] * 5), **clearing(**AT_ONCE)}
+    made = parse_messages(msgspec.json.encode(body))
+    assert made.edits
+    assert made.request.body == msgspec.json.encode(body)
+
+
+def test_results_that_must_be_fetched_for_the_same_vendor_stay() -> None:
+    picture = [{"type": "image", "source": {"type": "url", "url": "https://a.example/x.png"}}]
+    made = parsed(*history(picture, LONG, LONG, LONG, LONG, LONG), **clearing(**AT_ONCE))
+    assert made.edits
+    assert made.edits[0].cleared_tool_uses == 2
+    assert made.request.input[2].value.output != "[Old tool result content cleared]"  # type: ignore[union-attr]  # it is
+
+
+def test_who_asks_for_nothing_is_told_nothing() -> None:
+    assert parsed().edits is None
+    assert parsed(context_management={"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}).edits == ()
 
 
 def test_marks_and_citations_in_messages_are_known_by_name() -> None:
@@ -485,6 +555,8 @@ WRONG: list[tuple[Json, str | None]] = [
     ({"tool_choice": {"type": "tool", "name": "g"}, "tools": [TOOL]}, "tool_choice.name"),
     ({"thread": {"type": "create"}}, "thread"),
     ({"metadata": {"user_id": 5}}, "metadata.user_id"),
+    (clearing(trigger={"type": "tool_uses", "value": -1}), "context_management.edits.value"),
+    (clearing(keep="all"), "context_management.edits"),
 ]
 
 

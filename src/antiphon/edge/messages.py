@@ -42,11 +42,11 @@ async def create(services: Services, exchange: Exchange) -> None:
     request = parsed.request
     exchange.known.allow_model(request.model)
     if request.stream:
-        asked = Asked(exchange.request_id, parsed.omits_thinking, estimate_input(request))
+        asked = Asked(exchange.request_id, parsed.omits_thinking, estimate_input(request), parsed.edits)
         stream = MessagesStream(asked)
         await answer_with_stream(services, exchange, request=request, encoder=stream, names=_NAMES)
     else:
-        asked = Asked(exchange.request_id, parsed.omits_thinking)
+        asked = Asked(exchange.request_id, parsed.omits_thinking, edits=parsed.edits)
         await answer_whole(services, exchange, request=request, encoder=MessagesAnswer(asked), names=_NAMES)
 
 

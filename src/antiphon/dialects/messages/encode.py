@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from antiphon.dialects.messages.content import content_of
+from antiphon.dialects.messages.context import AppliedEdit
 from antiphon.dialects.messages.ending import message_id, problem_of, stop_of, usage_of
 from antiphon.dialects.messages.relay import Relay, fold, seals_in, seals_of
 from antiphon.dialects.messages.wire import (
@@ -35,11 +36,18 @@ class Asked(Struct, frozen=True):
     Attributes:
         omits_thinking: the text of thoughts is not shown.
         input_tokens: an estimate, told before the provider has counted.
+        edits: what was done to the context; `None` where nothing was asked for.
     """
 
     request_id: str = ""
     omits_thinking: bool = False
     input_tokens: int = 0
+    edits: tuple[AppliedEdit, ...] | None = None
+
+    @property
+    def context_management(self) -> Raw | UnsetType:
+        """What was done to the context, as an answer tells it."""
+        return UNSET if self.edits is None else Raw(_encode({"applied_edits": self.edits}))
 
 
 class MessagesStream:
@@ -85,7 +93,8 @@ class MessagesStream:
             return data if self._relay.ended else data + encode_event(MessageStop())
         if isinstance(last, events.Completed | events.Incomplete):
             response = last.response
-            delta = MessageDelta(stop_of(response, native=self._native), usage_of(response))
+            stop = stop_of(response, native=self._native)
+            delta = MessageDelta(stop, usage_of(response), self._asked.context_management)
             return data + encode_event(delta) + encode_event(MessageStop())
         return data
 
@@ -139,6 +148,7 @@ class MessagesAnswer:
             stop_reason=stop.stop_reason,
             stop_sequence=stop.stop_sequence,
             stop_details=stop.stop_details,
+            context_management=self._asked.context_management,
         )
         return _encode(message)
 

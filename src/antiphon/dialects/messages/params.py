@@ -87,6 +87,10 @@ class EditParams(Struct, frozen=True):
 
     type: str
     keep: Raw = NULL
+    trigger: Raw = NULL
+    clear_at_least: Raw = NULL
+    exclude_tools: list[str] | None = None
+    clear_tool_inputs: Raw = NULL
 
 
 class ContextParams(Struct, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antiphon.dialects.body import decode_fields, field_names, read_body
+from antiphon.dialects.messages.context import AppliedEdit, is_done_here, manage
 from antiphon.dialects.messages.params import (
     KNOWN_FIELDS,
     ContextParams,
@@ -20,6 +21,7 @@ from antiphon.dialects.messages.tools import parse_tool_choice, parse_tools
 from antiphon.dialects.messages.turns import TurnReader
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import NULL, Effort, HostedTool, ReasoningConfig, Request, TextConfig, TextFormat, Tool
+from antiphon.protocol.validation import validation_fault
 
 __all__ = ["Parsed", "parse_count", "parse_messages"]
 
@@ -48,10 +50,16 @@ _SHOWN_CHARS = 256
 
 
 class Parsed(Struct, frozen=True):
-    """A request, and whether the text of thoughts is to be left out of its answer."""
+    """A request, and what its answer shall look like.
+
+    Attributes:
+        omits_thinking: the text of thoughts is left out.
+        edits: what was done to the context; `None` where nothing was asked for.
+    """
 
     request: Request
     omits_thinking: bool = False
+    edits: tuple[AppliedEdit, ...] | None = None
 
 
 def parse_messages(body: bytes, *, betas: str = "") -> Parsed:
@@ -100,13 +108,23 @@ def _parse(body: bytes, betas: str) -> Parsed:
         body=_with_betas(body, params.betas, header=betas),
         vendor_only=prompt.vendor_only,
     )
-    return Parsed(request, params.thinking is not None and params.thinking.display == "omitted")
+    context = params.context_management
+    request, edits = _managed(request, context)
+    omits_thinking = params.thinking is not None and params.thinking.display == "omitted"
+    return Parsed(request, omits_thinking, None if context is None else edits)
+
+
+def _managed(request: Request, context: ContextParams | None) -> tuple[Request, tuple[AppliedEdit, ...]]:
+    try:
+        return manage(request, context)
+    except msgspec.ValidationError as error:
+        raise validation_fault(error, prefix="context_management.edits") from error
 
 
 def _parse_count(body: bytes, betas: str) -> Request:
     params = decode_fields(body, _count, expected=CountParams)
     prompt = _Prompt(params, body)
-    return Request(
+    request = Request(
         model=prompt.model,
         input=prompt.items,
         store=False,
@@ -120,6 +138,7 @@ def _parse_count(body: bytes, betas: str) -> Request:
         body=_with_betas(body, params.betas, header=betas),
         vendor_only=prompt.vendor_only,
     )
+    return _managed(request, params.context_management)[0]
 
 
 class _Prompt:
@@ -154,7 +173,7 @@ class _Prompt:
             vendor_only["thinking.budget_tokens"] = None
         if params.output_config is not None and params.output_config.task_budget != NULL:
             vendor_only["output_config.task_budget"] = None
-        if params.context_management is not None and not _changes_nothing(params.context_management):
+        if params.context_management is not None and not all(map(is_done_here, params.context_management.edits or ())):
             vendor_only["context_management"] = None
         others = [name for name in names if name not in KNOWN_FIELDS and name not in _SPOKEN_FOR]
         vendor_only.update(dict.fromkeys(name[:_SHOWN_CHARS] for name in others[:_SHOWN_NAMES]))
@@ -226,14 +245,6 @@ def _effort(thinking: ThinkingParams) -> Effort:
     if budget is None:
         raise _missing("thinking.budget_tokens")
     return next((effort for enough, effort in _EFFORTS if budget <= enough), "high")
-
-
-def _changes_nothing(context: ContextParams) -> bool:
-    """Whether all that is asked for is to leave the thoughts where they are."""
-    return all(
-        edit.type == "clear_thinking_20251015" and bytes(edit.keep) in (b'"all"', b'{"type":"all"}')
-        for edit in context.edits or ()
-    )
 
 
 def _with_betas(body: bytes, named: list[str] | None, *, header: str) -> bytes:

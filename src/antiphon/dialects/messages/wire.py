@@ -205,6 +205,7 @@ class MessageBody(Struct, frozen=True, tag="message", tag_field="type"):
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: StopDetails | UnsetType = UNSET
+    context_management: Raw | UnsetType = UNSET
 
 
 class MessageStart(Struct, frozen=True, tag="message_start", tag_field="type"):
@@ -238,6 +239,7 @@ class MessageDelta(Struct, frozen=True, tag="message_delta", tag_field="type"):
 
     delta: StopDelta
     usage: UsageCounts
+    context_management: Raw | UnsetType = UNSET
 
 
 class MessageStop(Struct, frozen=True, tag="message_stop", tag_field="type"):

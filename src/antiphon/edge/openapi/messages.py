@@ -143,7 +143,9 @@ _PROMPT: dict[str, Schema] = {
     ),
     "output_config": _field("The `effort`, and the `format` of the answer by a JSON Schema.", type=["object", "null"]),
     "output_format": _field("The older name of `output_config.format`.", type=["object", "null"]),
-    "context_management": _field("Done by Anthropic; ignored by name elsewhere.", type=["object", "null"]),
+    "context_management": _field(
+        "Done by Anthropic; elsewhere old results of tools are cleared, and no more.", type=["object", "null"]
+    ),
     "cache_control": _field("Done by Anthropic; ignored by name elsewhere.", type=["object", "null"]),
     "betas": _field(
         "What else stands in the header `anthropic-beta`.", type=["array", "null"], items={"type": "string"}
