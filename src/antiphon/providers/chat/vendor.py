@@ -27,14 +27,14 @@ _TOLD_IN_MESSAGE = frozenset(
     }
 )
 
-Fields = dict[str, Raw]
+_Fields = dict[str, Raw]
 
 
 class _Choices(Struct, frozen=True):
-    choices: list[Fields] = field(default_factory=list)
+    choices: list[_Fields] = field(default_factory=list)
 
 
-_fields = msgspec.json.Decoder(Fields)
+_fields = msgspec.json.Decoder(_Fields)
 _choices = msgspec.json.Decoder(_Choices)
 _encode = msgspec.json.Encoder().encode
 
@@ -71,7 +71,7 @@ def _last(data: bytes) -> dict[str, object]:
     return fields
 
 
-def _others(fields: Fields, told: frozenset[str]) -> Fields:
+def _others(fields: _Fields, told: frozenset[str]) -> _Fields:
     return {name: value for name, value in fields.items() if name not in told}
 
 
