@@ -1,6 +1,7 @@
 """Models behind Chat Completions and behind the Responses API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -116,7 +117,7 @@ class NativeUpstream(Upstream):
     def _item(self, piece: object, number: int) -> Json:
         match piece:
             case Thought():
-                return responses_wire.thought(piece.text, sealed=piece.seal, number=number)
+                return responses_wire.thought(*filter(None, [piece.text]), sealed=piece.seal, number=number)
             case Refused():
                 refusal = {"type": "refusal", "refusal": piece.text}
                 return {**responses_wire.message("", number=number), "content": [refusal]}
@@ -136,13 +137,20 @@ class NativeUpstream(Upstream):
             match item.get("type", "message"):
                 case "message":
                     yield from content_lines(item["role"], item["content"])
-                case "reasoning" if items[place + 1]["type"] == "function_call":
+                case "reasoning" if _leads_to_a_call(items[place:]):
                     yield self._thought(item["encrypted_content"])
                 case "function_call":
                     names[item["call_id"]] = item["name"]
                     yield ("call", item["name"], msgspec.json.decode(item["arguments"]))
                 case "function_call_output":
                     yield ("result", names[item["call_id"]], item["output"])
+
+
+def _leads_to_a_call(items: Sequence[Json]) -> bool:
+    """Whether there is one before somebody else speaks."""
+    kinds = ["text" if item.get("role") == "assistant" else item.get("type") for item in items]
+    own = takewhile(lambda kind: kind in ("reasoning", "text", "function_call"), kinds)
+    return "function_call" in own
 
 
 def _chunks(says: Says, finish: str, usage: Json) -> Iterator[Json]:

@@ -11,7 +11,8 @@ from tests.matrix.test_matrix import UPSTREAMS
 
 _OFFER = Offer(system="Be brief.", tools=True, thinks=True, limit=16000)
 _FIRST = Turn(
-    Asks("Weather?"), Says([Thought("The weather, then.", "RXNlYWwx"), Call("call_a", "get_weather", {"city": "Oslo"})])
+    Asks("Weather, whoever you are?"),
+    Says([Thought("The weather, then.", "RXNlYWwx"), Call("call_a", "get_weather", {"city": "Oslo"})]),
 )
 _THEN = Turn(Asks(results={"get_weather": "rain"}), Says([Thought("So it rains.", "RXNlYWwy"), Words("It rains.")]))
 _BACK = Turn(Asks("Sure?"), Says([Words("Quite.")]))
@@ -21,30 +22,27 @@ _FOREIGN_CALL = ("thought", "unknown seal skip_thought_signature_validator")
 
 _HEARD: list[Line] = [
     ("system", "Be brief."),
-    ("user", "Weather?"),
+    ("user", "Weather, whoever you are?"),
     ("call", "get_weather", {"city": "Oslo"}),
     ("result", "get_weather", "rain"),
 ]
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(("before", "after"), [(a, b) for a in UPSTREAMS for b in UPSTREAMS if a != b])
-def test_another_vendor_takes_over_and_hands_back(
-    stage: Stage, before: str, after: str, door: str, streamed: bool
-) -> None:
+def test_another_vendor_takes_over_and_hands_back(stage: Stage, before: str, after: str, door: str) -> None:
     first = UPSTREAMS[before](Scenario("first", [_FIRST, _BACK], _OFFER))
     second = UPSTREAMS[after](Scenario("second", [_THEN], _OFFER))
     client = DOORS[door](stage.gateway, f"{first.provider}/{first.model}", _OFFER)
     try:
         stage.upstream = first
-        client.ask(_FIRST.asks, streamed=streamed)
+        client.ask(_FIRST.asks, streamed=True)
         stage.upstream = second
         client.switch(f"{second.provider}/{second.model}")
-        assert client.ask(_THEN.asks, streamed=streamed).text == "It rains."
+        assert client.ask(_THEN.asks, streamed=True).text == "It rains."
         stage.upstream = first
         client.switch(f"{first.provider}/{first.model}")
-        assert client.ask(_BACK.asks, streamed=streamed).text == "Quite."
+        assert client.ask(_BACK.asks, streamed=True).text == "Quite."
     finally:
         client.close()
     assert not first.broken

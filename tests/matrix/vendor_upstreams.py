@@ -204,10 +204,11 @@ def _parts(says: Says) -> Iterator[Json]:
     for piece in says.pieces:
         match piece:
             case Thought():
-                yield gemini_wire.text(piece.text, thought=True)
+                if piece.text:
+                    yield gemini_wire.text(piece.text, thought=True)
                 seal = piece.seal
             case Words():
-                yield gemini_wire.text(piece.text, signature="" if seal == _UNSHOWN else seal)
+                yield gemini_wire.text(piece.text, signature="" if says.calls or seal == _UNSHOWN else seal)
             case Call():
                 yield gemini_wire.call(piece.name, signature=seal, **piece.arguments)
                 seal = ""
