@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault
-from antiphon.providers.chat.clean import clean
-from antiphon.providers.chat.errors import UpstreamError, read_error
-from antiphon.providers.chat.overflow import says_overflow
+from antiphon.providers.shared.clean import clean
+from antiphon.providers.shared.errors import UpstreamError, read_error
+from antiphon.providers.shared.overflow import says_overflow
 from tests.providers.corpus import CODEC, SECRET, target_for
 
 TARGET = target_for("generic/some-model", headers={"x-internal": "header-secret-value"})

@@ -65,10 +65,9 @@ class AnthropicCodec:
 
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
-        vendor = request.dialect == "messages"
         if _is_verbatim(request):
-            return AnthropicDecoder(Expected(vendor=vendor), target, content_type=content_type)
-        expected = Expected(answer_tool=answer_tool(request, facts_of(target.model)), vendor=vendor)
+            return AnthropicDecoder(Expected(vendor=True), target, content_type=content_type)
+        expected = Expected(answer_tool=answer_tool(request, facts_of(target.model)))
         calls = None
         if request.tools:
             names = ToolNames(request.tools)

@@ -11,9 +11,10 @@ from antiphon.protocol.deltas import Delta, Native, Seal
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.faults import error_fault
 from antiphon.providers.anthropic.reader import Expected, MessageReader
-from antiphon.providers.anthropic.wire import ABSENT, Event, decode_event, decode_message
-from antiphon.providers.chat.faults import broken_off, protocol_fault
+from antiphon.providers.anthropic.retell import retell
+from antiphon.providers.anthropic.wire import Event, decode_event, decode_message
 from antiphon.providers.client_calls import ClientCalls
+from antiphon.providers.shared.faults import broken_off, protocol_fault
 
 __all__ = ["BODY_LIMIT", "AnthropicDecoder"]
 
@@ -23,8 +24,6 @@ BODY_LIMIT = 32 * 1024 * 1024
 _READABLE = frozenset({"", "text/event-stream", "application/json", "text/plain", "application/octet-stream"})
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-_fields = msgspec.json.Decoder(dict[str, Raw])
-_encode = msgspec.json.Encoder().encode
 
 
 class AnthropicDecoder:
@@ -161,12 +160,11 @@ class AnthropicDecoder:
             case "content_block_stop":
                 reader.stop(event.index, out)
             case "message_start":
-                reader.begin(decode_message(event.message), event.message, out)
+                reader.begin(decode_message(event.message), out)
             case "message_delta":
                 reader.count(event.usage, out)
                 if event.delta is not None and event.delta.stop_reason:
-                    own = self._own_words(data, inner="delta")
-                    reader.end(event.delta.stop_reason, event.delta.stop_details, vendor=own, out=out)
+                    reader.end(event.delta.stop_reason, event.delta.stop_details, out=out)
             case "message_stop":
                 self._finished(out)
             case "error":
@@ -175,16 +173,7 @@ class AnthropicDecoder:
     def _hand_on(self, data: bytes, out: list[Delta], *, before: int) -> None:
         """The event itself, for a client that reads it. What is not sent on is what breaks the answer."""
         if self._expected.vendor and not self._reader.broken:
-            out.append(Native(Raw(data), sum(isinstance(delta, Seal) for delta in out[before:])))
-
-    def _own_words(self, data: bytes, *, inner: str) -> Raw | None:
-        """The end of the answer as the vendor put it, for a client that reads it: all but content and counts."""
-        if not self._expected.vendor:
-            return None
-        fields = _fields.decode(data)
-        ends = _fields.decode(fields.pop(inner)) if inner in fields else {}
-        left = {name: value for name, value in fields.items() if name not in _NOT_THE_END}
-        return Raw(_encode({**ends, **left}))
+            out.append(Native(Raw(data), _count_seals(out, before)))
 
     def _error(self, data: bytes, out: list[Delta]) -> None:
         self._reader.fail(error_fault(data, self._target), out)
@@ -228,33 +217,20 @@ class AnthropicDecoder:
         if message.content is None:
             self._fail(f"body of {len(body)} bytes: no content", out)
             return
-        reader = self._reader
-        head = self._own_head(body)
-        reader.begin(message, head, out)
-        self._retell(out, len(out), type="message_start", message=_unended(head))
+        reader, seals = self._reader, []
+        reader.begin(message, out)
         for index, block in enumerate(message.content):
             before = len(out)
             reader.start(index, block, out)
             reader.stop(index, out)
-            self._retell(out, len(out), type="content_block_start", index=index, content_block=block)
-            self._retell(out, before, type="content_block_stop", index=index)
-        if message.stop_reason:
-            own, before = self._own_words(body, inner=""), len(out)
-            reader.end(message.stop_reason, message.stop_details, vendor=own, out=out)
-            self._retell(out, before, type="message_delta", delta=own, usage=message.usage)
-        else:
+            seals.append(_count_seals(out, before))
+        if not message.stop_reason:
             self._cut("no stop_reason", out)
-
-    def _retell(self, out: list[Delta], before: int, **event: object) -> None:
-        """Of an answer in one piece: the event that would have told this part of it."""
-        if self._expected.vendor:
-            told = {name: value for name, value in event.items() if value is not ABSENT}
-            self._hand_on(_encode(told), out, before=before)
-
-    def _own_head(self, body: bytes) -> Raw:
-        if not self._expected.vendor:
-            return ABSENT
-        return Raw(_encode({**_fields.decode(body), "content": []}))
+            return
+        before = len(out)
+        reader.end(message.stop_reason, message.stop_details, out=out)
+        if self._expected.vendor and not reader.broken:
+            out += retell(body, message.content, seals=[*seals, _count_seals(out, before)])
 
     def _fail(self, reason: str, out: list[Delta]) -> None:
         self._reader.fail(protocol_fault(self._target, reason), out)
@@ -262,18 +238,8 @@ class AnthropicDecoder:
         self.done = True
 
 
-def _unended(head: Raw) -> Raw:
-    """A whole message's head as it is when the message begins."""
-    if head is ABSENT:
-        return head
-    fields = _fields.decode(head)
-    return Raw(_encode({**fields, **{name: None for name in fields if name in _ENDS}}))
-
-
-_ENDS = frozenset({"stop_reason", "stop_sequence", "stop_details"})
-
-#: What the end of an answer does not say again.
-_NOT_THE_END = frozenset({"type", "id", "model", "role", "content", "usage"})
+def _count_seals(out: list[Delta], start: int) -> int:
+    return sum(isinstance(delta, Seal) for delta in out[start:])
 
 
 def _is_readable(content_type: str) -> bool:

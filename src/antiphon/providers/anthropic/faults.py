@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from antiphon.protocol.faults import Fault, UpstreamFault
 from antiphon.protocol.target import Target
-from antiphon.providers.chat import faults
-from antiphon.providers.chat.errors import UpstreamError, read_error
+from antiphon.providers.shared import faults
+from antiphon.providers.shared.errors import UpstreamError, read_error
 
 __all__ = ["error_fault", "http_fault", "paused"]
 

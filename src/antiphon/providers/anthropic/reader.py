@@ -54,7 +54,7 @@ class Expected(Struct, frozen=True):
 
     Attributes:
         answer_tool: the tool whose input is the text of the answer.
-        vendor: the client speaks this dialect: what only it can read is handed on.
+        vendor: the client speaks this dialect: it gets every event as it is, and goes on after a pause itself.
     """
 
     answer_tool: str | None = None
@@ -93,7 +93,7 @@ class MessageReader:
     def __init__(self, expected: Expected, target: Target) -> None:
         self._expected = expected
         self._target = target
-        self._usage = UsageTracker(vendor=expected.vendor)
+        self._usage = UsageTracker()
         self._open: dict[int, _Open] = {}
         self._own_tools: dict[str, tuple[str, bytes]] = {}  # id -> key and block of a call that the vendor answers
         self._calls: list[str] = []  # ended, but not known to be whole
@@ -103,10 +103,9 @@ class MessageReader:
         self.stopped = False
         self.broken = False
 
-    def begin(self, head: MessageHead, raw: Raw, out: list[Delta]) -> None:
+    def begin(self, head: MessageHead, out: list[Delta]) -> None:
         """The message begins."""
-        own = raw if self._expected.vendor else None
-        out.append(Opened(head.id, head.model, tier_of(head.usage), vendor=own))
+        out.append(Opened(head.id, head.model, tier_of(head.usage)))
         self.count(head.usage, out)
 
     def count(self, usage: Raw, out: list[Delta]) -> None:
@@ -182,7 +181,7 @@ class MessageReader:
                 if not held.is_sealed:  # of a type that only the vendor can read, and that came whole
                     self._seal(f"block:{index}", [held.raw], out=out)
 
-    def end(self, reason: str, details: StopDetails | None, *, vendor: Raw | None, out: list[Delta]) -> None:
+    def end(self, reason: str, details: StopDetails | None, *, out: list[Delta]) -> None:
         """The model stopped. Only the first reason counts."""
         if self.stopped:
             return
@@ -198,8 +197,7 @@ class MessageReader:
         self._cite_all(out)
         if reason == "refusal" and not self._spoke and details is not None and details.explanation:
             out.append(Refusal("refusal", details.explanation))
-        own = vendor if self._expected.vendor else None
-        out.append(Stopped(stop, reason, vendor=own))
+        out.append(Stopped(stop, reason))
 
     def fail(self, fault: Fault, out: list[Delta]) -> None:
         """The answer is unusable from here on."""

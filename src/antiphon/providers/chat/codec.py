@@ -10,7 +10,6 @@ from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.chat.decode import ChatDecoder
-from antiphon.providers.chat.faults import http_fault
 from antiphon.providers.chat.messages import Transcript
 from antiphon.providers.chat.params import ParamWriter
 from antiphon.providers.chat.parts import media_urls
@@ -21,6 +20,7 @@ from antiphon.providers.hosted import drop_fields
 from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import effective
+from antiphon.providers.shared.faults import http_fault
 
 __all__ = ["ChatCodec"]
 

@@ -9,13 +9,14 @@ import msgspec
 from antiphon.lib.sse import FrameTooLongError, SseEvent, SseParser
 from antiphon.protocol.deltas import Delta
 from antiphon.protocol.target import Target
-from antiphon.providers.chat.chunks import Chunk, decode_chunk, repair_surrogates
-from antiphon.providers.chat.errors import UpstreamError, read_error
-from antiphon.providers.chat.faults import broken_off, fault_of, protocol_fault
+from antiphon.providers.chat.chunks import Chunk, decode_chunk
 from antiphon.providers.chat.reader import ChunkReader, Expected
 from antiphon.providers.chat.state import ThoughtKeeper
 from antiphon.providers.chat.vendor import add_vendor
 from antiphon.providers.client_calls import ClientCalls
+from antiphon.providers.shared.errors import UpstreamError, read_error
+from antiphon.providers.shared.faults import broken_off, fault_of, protocol_fault
+from antiphon.providers.shared.surrogates import repair_surrogates
 
 __all__ = ["BODY_LIMIT", "ChatDecoder"]
 

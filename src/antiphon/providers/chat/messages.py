@@ -21,7 +21,7 @@ from antiphon.protocol.items import (
     Refusal,
 )
 from antiphon.protocol.request import Notice
-from antiphon.providers.chat.parts import PartWriter, part_text
+from antiphon.providers.chat.parts import PartWriter
 from antiphon.providers.chat.state import ABSENT, ChatState, read_state
 from antiphon.providers.chat.wire import (
     Call,
@@ -36,6 +36,7 @@ from antiphon.providers.custom import wrap_custom
 from antiphon.providers.hosted import drop_item
 from antiphon.providers.names import wire_call_id, wire_name
 from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.shared.parts import part_text
 
 __all__ = ["Transcript"]
 

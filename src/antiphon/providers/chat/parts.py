@@ -15,7 +15,6 @@ from antiphon.protocol.items import (
     InputVideo,
     Message,
     Part,
-    Refusal,
 )
 from antiphon.providers.chat.wire import (
     AudioContent,
@@ -28,20 +27,11 @@ from antiphon.providers.chat.wire import (
     WirePart,
 )
 from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.shared.parts import part_text
 
-__all__ = ["MEDIA", "PartWriter", "media_urls", "part_text"]
-
-#: The parts that are no text.
-MEDIA = (InputImage, InputFile, InputAudio, InputVideo)
+__all__ = ["PartWriter", "media_urls"]
 
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml")
-
-
-def part_text(part: Part) -> str | None:
-    """The text of a part that has nothing else, `None` for media."""
-    if isinstance(part, MEDIA):
-        return None
-    return part.refusal if isinstance(part, Refusal) else part.text
 
 
 def media_urls(items: tuple[InputItem, ...], quirks: Quirks) -> Iterator[str]:

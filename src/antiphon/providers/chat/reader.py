@@ -32,14 +32,14 @@ from antiphon.providers.chat.chunks import (
     called,
     decode_details,
 )
-from antiphon.providers.chat.errors import UpstreamError, read_error
 from antiphon.providers.chat.extras import citations, logprob_entries
-from antiphon.providers.chat.faults import fault_of, protocol_fault
-from antiphon.providers.chat.halves import Halves
 from antiphon.providers.chat.state import REASONING, ChatState, write_state
 from antiphon.providers.chat.stops import FAILED, stop_reason
 from antiphon.providers.chat.think import ThinkSplitter
 from antiphon.providers.chat.usage import usage_seen
+from antiphon.providers.shared.errors import UpstreamError, read_error
+from antiphon.providers.shared.faults import fault_of, protocol_fault
+from antiphon.providers.shared.halves import Halves
 
 __all__ = ["ChunkReader", "Expected"]
 

@@ -11,12 +11,12 @@ import msgspec
 from antiphon.lib.sse import FrameTooLongError, SseEvent, SseParser
 from antiphon.protocol.deltas import Delta
 from antiphon.protocol.target import Target
-from antiphon.providers.chat.errors import read_error
 from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.gemini.chunks import decode_chunk
 from antiphon.providers.gemini.faults import in_band_fault, protocol_fault
 from antiphon.providers.gemini.objects import BrokenJsonError, ObjectSplitter
 from antiphon.providers.gemini.reader import ChunkReader, Expected
+from antiphon.providers.shared.errors import read_error
 
 __all__ = ["GeminiDecoder"]
 

@@ -7,9 +7,9 @@ from msgspec import Struct, structs
 
 from antiphon.protocol.faults import Fault, RequestFault
 from antiphon.protocol.target import Target
-from antiphon.providers.chat.errors import UpstreamError, read_error
-from antiphon.providers.chat.faults import broken_off, fault_of, protocol_fault
-from antiphon.providers.chat.waits import header_wait
+from antiphon.providers.shared.errors import UpstreamError, read_error
+from antiphon.providers.shared.faults import broken_off, fault_of, protocol_fault
+from antiphon.providers.shared.waits import header_wait
 
 __all__ = ["blocked", "broken_off", "http_fault", "in_band_fault", "protocol_fault", "stopped_badly"]
 

@@ -25,12 +25,12 @@ from antiphon.protocol.items import (
 from antiphon.protocol.request import CustomTool, FunctionTool, Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
-from antiphon.providers.chat.parts import MEDIA, part_text
 from antiphon.providers.custom import custom_function, wrap_custom
 from antiphon.providers.hosted import drop_item, drop_tools
 from antiphon.providers.names import ToolNames, wire_name
 from antiphon.providers.responses.items import thought_text
 from antiphon.providers.responses.parts import PartEditor
+from antiphon.providers.shared.parts import MEDIA, part_text
 
 __all__ = ["BareInput", "BareTools", "bare_input", "bare_tools"]
 

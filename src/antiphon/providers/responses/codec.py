@@ -10,7 +10,6 @@ from antiphon.protocol.faults import Fault, RequestFault
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
-from antiphon.providers.chat.faults import http_fault
 from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import effective
@@ -18,6 +17,7 @@ from antiphon.providers.responses.body import Written, edit_body, write_body
 from antiphon.providers.responses.decode import ResponsesDecoder
 from antiphon.providers.responses.parts import media_urls
 from antiphon.providers.responses.reader import Expected
+from antiphon.providers.shared.faults import http_fault
 
 __all__ = ["ResponsesCodec"]
 

@@ -7,12 +7,12 @@ from antiphon.protocol.deltas import Broke, Delta
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.reading import NULL, Fields, read_fields
 from antiphon.protocol.target import Target
-from antiphon.providers.chat.chunks import repair_surrogates
-from antiphon.providers.chat.errors import UpstreamError, read_error
-from antiphon.providers.chat.faults import broken_off, fault_of, protocol_fault
-from antiphon.providers.chat.halves import Halves
 from antiphon.providers.responses.events import TEXT_DELTA, read_text
 from antiphon.providers.responses.reader import EventReader, Expected
+from antiphon.providers.shared.errors import UpstreamError, read_error
+from antiphon.providers.shared.faults import broken_off, fault_of, protocol_fault
+from antiphon.providers.shared.halves import Halves
+from antiphon.providers.shared.surrogates import repair_surrogates
 
 __all__ = ["ResponsesDecoder"]
 

@@ -11,14 +11,14 @@ from antiphon.protocol.deltas import Broke, Delta, Key, Opened, Relayed, Seal, S
 from antiphon.protocol.reading import NULL, Fields, read_fields, read_item
 from antiphon.protocol.response import CustomCallItem, FunctionCallItem, OutputItem, ReasoningItem, Response
 from antiphon.protocol.target import Target
-from antiphon.providers.chat.errors import UpstreamError, read_error
-from antiphon.providers.chat.faults import fault_of
-from antiphon.providers.chat.halves import Halves
 from antiphon.providers.names import ToolNames
 from antiphon.providers.responses.calls import CallTranslator
 from antiphon.providers.responses.events import Place, TextFrame, place_of, read_event
 from antiphon.providers.responses.state import write_thought
 from antiphon.providers.responses.usage import usage_seen
+from antiphon.providers.shared.errors import UpstreamError, read_error
+from antiphon.providers.shared.faults import fault_of
+from antiphon.providers.shared.halves import Halves
 
 __all__ = ["EventReader", "Expected"]
 

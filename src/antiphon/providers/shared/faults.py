@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault
 from antiphon.protocol.target import Target
-from antiphon.providers.chat.clean import clean
-from antiphon.providers.chat.errors import UpstreamError, read_error
-from antiphon.providers.chat.overflow import says_overflow
-from antiphon.providers.chat.waits import asked_wait, header_wait
+from antiphon.providers.shared.clean import clean
+from antiphon.providers.shared.errors import UpstreamError, read_error
+from antiphon.providers.shared.overflow import says_overflow
+from antiphon.providers.shared.waits import asked_wait, header_wait
 
 __all__ = ["broken_off", "fault_of", "http_fault", "protocol_fault"]
 

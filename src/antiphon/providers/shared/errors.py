@@ -5,7 +5,7 @@ import re
 import msgspec
 from msgspec import Struct
 
-from antiphon.providers.chat.waits import retry_info
+from antiphon.providers.shared.waits import retry_info
 
 __all__ = ["UpstreamError", "read_error"]
 
