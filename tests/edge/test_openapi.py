@@ -372,6 +372,11 @@ def test_answers_are_as_described(gateway: Gateway) -> None:
     check_answer(gateway.request("GET", f"/v1/antiphon/runs/{created.json['id']}"), "RunRecord")
     check_answer(gateway.request("DELETE", path), "DeletedResponse")
     check_answer(gateway.request("GET", path), "Error", 404)
+    asked = {"model": "test/m", "input": "Hi", "top_k": 3}
+    check_answer(gateway.request("POST", "/v1/antiphon/explain", body=asked), "Explanation")
+    reported = gateway.create(input="Hi", top_k=3, include=["antiphon.fidelity"])
+    check_answer(reported, "Response")
+    validator("#/components/schemas/Fidelity").validate(reported.json["antiphon"])
     check_answer(gateway.request("GET", "/v1/models"), "ModelList")
     check_answer(gateway.request("GET", "/v1/models/test/m"), "Model")
     check_answer(gateway.request("GET", "/healthz", key=None), "Health")

@@ -19,6 +19,7 @@ def usage(sent: int, written: int, *, cached: int = 0, cache_write: int = 0) -> 
         (Price(input=0.075, output=0.3), usage(10, 3), 2),
         (Price(input=0.0, output=0.0), usage(10, 3), 0),
         (Price(input=2.0), usage(10, 3), None),
+        (Price(input=2.0), usage(10, 0), 20),
         (Price(output=2.0), usage(10, 3), None),
     ],
 )

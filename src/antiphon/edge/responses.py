@@ -9,7 +9,7 @@ from antiphon.dialects.responses import ResponsesAnswer, ResponsesStream, parse_
 from antiphon.dialects.responses.params import INCLUDES
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
-from antiphon.edge.door import serve
+from antiphon.edge.door import read_request, serve
 from antiphon.edge.sse_out import StreamSink
 from antiphon.edge.watch import Watch
 from antiphon.engine.stored import ItemPage
@@ -19,7 +19,7 @@ from antiphon.protocol.reading import decode_response
 from antiphon.protocol.replay import replay
 from antiphon.protocol.request import Request
 
-__all__ = ["create", "delete", "input_items", "retrieve", "run_record"]
+__all__ = ["create", "delete", "explain", "input_items", "retrieve", "run_record"]
 
 
 class _ResponsesDoor:
@@ -41,6 +41,13 @@ _DOOR = _ResponsesDoor()
 async def create(services: Services, exchange: Exchange) -> None:
     """`POST /v1/responses`."""
     await serve(services, exchange, door=_DOOR)
+
+
+async def explain(services: Services, exchange: Exchange) -> None:
+    """`POST /v1/antiphon/explain`: what would be done with the body of a create request."""
+    request = await read_request(services, exchange, door=_DOOR)
+    explanation = await services.engine.explain(request, exchange.known.tenant)
+    await send_bytes(exchange, 200, body=msgspec.json.encode(explanation))
 
 
 async def retrieve(services: Services, exchange: Exchange) -> None:

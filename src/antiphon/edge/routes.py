@@ -15,6 +15,7 @@ ROUTES = (
     EdgeRoute("POST", "/v1/chat/completions", chat.create, dialect="chat"),
     EdgeRoute("GET", "/v1/models", models.list_models),
     EdgeRoute("GET", "/v1/models/{model_id:path}", models.retrieve_model),
+    EdgeRoute("POST", "/v1/antiphon/explain", responses.explain),
     EdgeRoute("GET", "/v1/antiphon/runs/{response_id}", responses.run_record),
     EdgeRoute("GET", "/metrics", health.metrics),
     EdgeRoute("GET", "/healthz", health.healthz, public=True),

@@ -6,6 +6,7 @@ from typing import Never
 from msgspec import structs
 
 from antiphon.engine.counting import count_input
+from antiphon.engine.explain import Explanation, explain
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Arrival
@@ -69,6 +70,10 @@ class Engine:
     async def count_input(self, request: Request, tenant: Tenant) -> int | None:
         """The tokens of a prompt as its provider counts them; see `engine.counting`."""
         return await count_input(request, tenant, parts=self._parts)
+
+    async def explain(self, request: Request, tenant: Tenant) -> Explanation:
+        """How a request would be served; see `engine.explain`."""
+        return await explain(request, tenant, parts=self._parts)
 
     async def retrieve(self, tenant: Tenant, response_id: ResponseId, *, sealed: bool = False) -> bytes | None:
         """The resource as JSON: a stored one, or the snapshot of one that is being made.

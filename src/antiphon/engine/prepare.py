@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from antiphon.dialects.responses.tools import join_tools, tools_in
 from antiphon.engine.attempts import Call, upstream_request
+from antiphon.engine.fidelity import refuse_losses
 from antiphon.engine.history import History, load_history
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
@@ -24,7 +25,7 @@ from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Codec
 
-__all__ = ["Parts", "Plan", "RunLimits", "prepare", "shortened", "without_body"]
+__all__ = ["Parts", "Plan", "RunLimits", "prepare", "renew", "shortened", "without_body"]
 
 
 _RENEW_STEP_S = 86400
@@ -97,7 +98,8 @@ async def prepare(
     """Resolve, route and encode. Notes its milestones and notices in the record.
 
     Raises:
-        RequestFault: something named does not exist, does not add up, or cannot be said to this upstream.
+        RequestFault: something named does not exist, does not add up, or cannot be said to this upstream; where it is
+            strict, cannot be said exactly.
         StoreFault: the request needs state, or shall be stored, and the store cannot answer.
     """
     if request.store and not parts.store.available:
@@ -116,7 +118,7 @@ async def prepare(
     media = await _fetched(parts.media, urls, request=full) if urls else {}
     encoded = codec.encode(full, target, media=media)
     record.notices += [*history.notices, *full.notices, *encoded.notices]
-    await _renew(history, tenant, parts=parts)
+    refuse_losses(record.notices, target)
     record.timing.encoded = clock_ms()
     return Plan(Call(without_body(full), target, codec, upstream_request(encoded, target)), history, media, whole)
 
@@ -172,7 +174,7 @@ def without_body(request: Request) -> Request:
     return structs.replace(request, body=b"") if len(request.body) > _SMALL_BODY else request
 
 
-async def _renew(history: History, tenant: Tenant, *, parts: Parts) -> None:
+async def renew(history: History, tenant: Tenant, *, parts: Parts) -> None:
     """A continuation keeps what it continues alive: moved at most once a day, so that most turns write nothing."""
     kept_s = parts.limits.retention_s
     if kept_s is None:

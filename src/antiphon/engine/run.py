@@ -16,11 +16,12 @@ from msgspec import Raw, structs
 
 from antiphon.engine.allowed import AllowedCalls
 from antiphon.engine.attempts import Call, attempt
+from antiphon.engine.fidelity import FIDELITY, fidelity_report
 from antiphon.engine.history import History
 from antiphon.engine.ledger import Ended, run_row, turn_row
 from antiphon.engine.meter import Meter
 from antiphon.engine.ports import Sink
-from antiphon.engine.prepare import Parts, Plan, prepare, shortened, without_body
+from antiphon.engine.prepare import Parts, Plan, prepare, renew, shortened, without_body
 from antiphon.engine.record import Arrival, Attempt, Record, Timing, first_line
 from antiphon.engine.vault import Vault
 from antiphon.protocol import deltas, events
@@ -199,6 +200,7 @@ class Run:
         plan = await prepare(
             self._request, self.tenant, parts=self._parts, record=self.record, clock_ms=self._elapsed_ms
         )
+        await renew(plan.history, self.tenant, parts=self._parts)
         self._plan = self._vault.plan = plan
         self._request = without_body(self._request)
         self._sink.prepare(self.record.notices, plan.call.target)
@@ -286,6 +288,8 @@ class Run:
         more = self._upstreams_own()
         if usage is not None and "usage" in more:
             usage = extended(usage, read_fields(more.pop("usage")))
+        if FIDELITY in self._request.include:
+            more["antiphon"] = fidelity_report(self._notices(), self._plan.call.target if self._plan else None)
         outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._service_tier, more)
         closing, terminal = self._assembler.finish(outcome)
         self._trace(closing)
@@ -304,6 +308,9 @@ class Run:
         own = plan.call.target.protocol == self._request.dialect == "responses"
         return read_fields(stopped.vendor) if own else {}
 
+    def _notices(self) -> list[Notice]:
+        return [*self.record.notices, *(self._allowed.notices if self._allowed is not None else ())]
+
     def _usage(self) -> Usage | None:
         if self._plan is None:
             return None
@@ -313,8 +320,7 @@ class Run:
         """Write the run and the response. When the store fails for good, the answer is given all the same."""
         record = self.record
         record.status = response.status
-        if self._allowed is not None:
-            record.notices += self._allowed.notices
+        record.notices = self._notices()
         ended = self._ended(response)
         row = self._write_row(ended)
         calls = self._vault.calls(response, self._assembler.states)

@@ -40,7 +40,7 @@ class Price(Rates, frozen=True, kw_only=True, omit_defaults=True):
         Only tokens count: searches, stored caches, and discounts or extra charges of a service tier are not in it.
         """
         rates = self._rates(usage.input_tokens)
-        if rates.input is None or rates.output is None:
+        if rates.input is None or (rates.output is None and usage.output_tokens):
             return None
         details = usage.input_tokens_details
         fresh = usage.input_tokens - details.cached_tokens - details.cache_write_tokens
@@ -50,7 +50,7 @@ class Price(Rates, frozen=True, kw_only=True, omit_defaults=True):
             fresh * rates.input
             + details.cached_tokens * cached
             + details.cache_write_tokens * written
-            + usage.output_tokens * rates.output
+            + usage.output_tokens * (rates.output or 0)
         )
 
     def _rates(self, input_tokens: int) -> Rates:

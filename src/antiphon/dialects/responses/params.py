@@ -11,7 +11,7 @@ from antiphon.protocol.request import NULL
 
 __all__ = ["INCLUDES", "CreateParams", "ReasoningParams", "StrictParams", "TextFormatParams", "TextParams"]
 
-#: `include` values of the API. Those that ask for something that this gateway never leaves out cost nothing.
+#: `include` values of the API, and one of our own. Those that ask for what this gateway never leaves out cost nothing.
 INCLUDES = frozenset(
     {
         "reasoning.encrypted_content",
@@ -22,6 +22,7 @@ INCLUDES = frozenset(
         "code_interpreter_call.outputs",
         "computer_call_output.output.image_url",
         "message.input_image.image_url",
+        "antiphon.fidelity",
     }
 )
 

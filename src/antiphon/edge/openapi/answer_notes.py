@@ -228,6 +228,22 @@ _NOTICE = {
 }
 
 
+_EXPLANATION = {
+    "object": FieldNote("Always `antiphon.explanation`."),
+    "model": FieldNote("As asked for."),
+    "candidates": FieldNote("Who could serve it, best first, as `provider/model`. The first is described."),
+    "protocol": FieldNote("The dialect that is spoken with it."),
+    "upstream": FieldNote("The request that it would get."),
+    "notices": FieldNote("What would not be done exactly as asked."),
+    "estimated_input_tokens": FieldNote("Tokens of the input, history included, by their size."),
+    "estimated_input_cost_micros": FieldNote("What they cost, in millionths of a US dollar, where that is known."),
+}
+_UPSTREAM = {
+    "method": FieldNote("Always `POST`."),
+    "url": FieldNote("The address, with the host `hidden.invalid` where it is no provider's public one."),
+    "stream": FieldNote("Whether a stream would be asked for."),
+    "body": FieldNote("The body, in the provider's dialect."),
+}
 _MODEL = {
     "id": FieldNote("Its name here."),
     "object": FieldNote("Always `model`."),
@@ -283,6 +299,11 @@ ANSWER_NOTES = {
     **_of("RunItem", _ITEM),
     **_of("RunTiming", _TIMING),
     **_of("RunNotice", _NOTICE),
+    **_of("Explanation", _EXPLANATION),
+    **_of("UpstreamView", _UPSTREAM),
+    "Fidelity": FieldNote("Who answered, and what was not done exactly as asked."),
+    "Fidelity.target": FieldNote("`provider/model`."),
+    "Fidelity.notices": FieldNote("What was not done exactly as asked."),
     **_of("Model", _MODEL),
     **_of("ModelPrice", _PRICE),
     "RunCandidate.target": FieldNote("`provider/model`."),

@@ -16,6 +16,8 @@ from antiphon.edge.openapi.messages import MESSAGES_SCHEMAS
 from antiphon.edge.openapi.request_notes import REQUEST_NOTES, TREATMENTS
 from antiphon.edge.openapi.schemas import Schema, Schemas, reference
 from antiphon.engine import record
+from antiphon.engine.explain import Explanation
+from antiphon.engine.fidelity import Fidelity
 from antiphon.protocol import events, items, request, response
 from antiphon.routing.router import ModelInfo, PriceInfo
 
@@ -84,6 +86,7 @@ _SHAPES = (
     shapes.DeletedResponse,
     shapes.Health,
     shapes.Readiness,
+    Explanation,
 )
 _TOOL_SHAPES = (
     shapes.FunctionToolParam,
@@ -170,7 +173,7 @@ def _success(endpoint: Endpoint, answer: Answer) -> Schema:
         "headers": _headers("x-request-id", *answer.headers),
         "content": {kind: {"schema": schema} for kind, schema in answer.content.items()},
     }
-    if endpoint.body == "CreateResponse":
+    if endpoint.name == "createResponse":
         success["links"] = {
             one.name: {"operationId": one.name, "parameters": {"response_id": "$response.body#/id"}}
             for one in ENDPOINTS
@@ -214,6 +217,7 @@ def _schemas() -> dict[str, Schema]:
     given.add("ResponseStreamEvent", events.Event)
     for kind in (request.FunctionTool, request.CustomTool, request.ReasoningConfig, record.Record, *_SHAPES):
         given.of(kind)
+    fidelity = given.of(Fidelity)
     for name, kinds in (
         ("OpaqueItem", response.OutputItem.__args__),
         ("OpaquePart", response.ContentPart.__args__),
@@ -224,10 +228,19 @@ def _schemas() -> dict[str, Schema]:
         **sent.components,
         **given.components,
         "CreateResponse": _complete(sent.components["CreateResponse"]),
+        "Response": _reporting(given.components["Response"], fidelity),
         "ServerSentEvent": _server_sent(),
         **CHAT_SCHEMAS,
         **MESSAGES_SCHEMAS,
     }
+
+
+def _reporting(response_schema: Schema, fidelity: Schema) -> Schema:
+    """A response may hold the report on itself, which is no field of it."""
+    text = "With `include: antiphon.fidelity`, once it has ended: who answered, and what was not done exactly as asked."
+    properties = response_schema["properties"]
+    known = properties if isinstance(properties, dict) else {}
+    return {**response_schema, "properties": {**known, "antiphon": {"description": text, **fidelity}}}
 
 
 def _tags(kinds: Iterable[type]) -> list[str]:

@@ -185,6 +185,22 @@ ENDPOINTS = (
         errors=(404, *WITH_KEY),
     ),
     Endpoint(
+        method="POST",
+        path="/v1/antiphon/explain",
+        name="explain",
+        tag="Responses",
+        summary="Explain what would be done",
+        text=(
+            "Takes the body of a create request, and tells who would serve it, what would be sent, what would be left "
+            "out or changed, and how long the input is. Nothing is sent, fetched or kept. What would be refused is "
+            "refused here too."
+        ),
+        body="CreateResponse",
+        examples=_CREATE_EXAMPLES,
+        answers=_json("What would be done.", "Explanation"),
+        errors=(400, 401, 403, 404, 408, 413, 415, 500, 503),
+    ),
+    Endpoint(
         method="GET",
         path="/v1/antiphon/runs/{response_id}",
         name="getRun",

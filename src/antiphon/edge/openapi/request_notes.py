@@ -107,7 +107,8 @@ _CREATE = {
     "store": _served("Keep the response, so that it can be retrieved and continued. Default true."),
     "include": _served(
         "What else the answer should hold. `message.output_text.logprobs` asks for log probabilities; "
-        "`reasoning.encrypted_content` puts what the provider wants back, sealed, on each reasoning item; the others "
+        "`reasoning.encrypted_content` puts what the provider wants back, sealed, on each reasoning item; "
+        "`antiphon.fidelity` asks for a report on what was not done exactly as asked; the others "
         "name what is never left out.",
         _INCLUDE,
     ),

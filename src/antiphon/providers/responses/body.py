@@ -25,6 +25,8 @@ _strings = msgspec.json.Decoder(list[str] | None).decode
 _encode = msgspec.json.Encoder().encode
 
 _LACKS = "not_supported_by_upstream"
+#: Values of `include` that ask this gateway, and no upstream.
+_OUR_INCLUDES = "antiphon."
 _SEALED = "reasoning.encrypted_content"
 _SOURCES = "web_search_call.action.sources"
 
@@ -147,6 +149,7 @@ def _put_include(body: dict[str, object], request: Request, quirks: Quirks) -> N
     asked = body.get("include")
     wanted = _strings(asked) or [] if isinstance(asked, Raw) else sorted(request.include)
     wanted = [name for name in wanted if name != _SEALED or quirks.sealed_reasoning]
+    wanted = [name for name in wanted if not name.startswith(_OUR_INCLUDES)]
     if request.dialect != "responses" and any(
         isinstance(tool, HostedTool) and tool.type.startswith("web_search") for tool in request.tools
     ):

@@ -1,0 +1,108 @@
+"""What would be done with a request, without doing it: nothing is sent, fetched or written, and nothing is paid."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Raw, Struct, structs
+
+from antiphon.dialects.messages.count import estimate_input
+from antiphon.engine.attempts import Call
+from antiphon.engine.prepare import Parts, prepare
+from antiphon.engine.record import Caller, Record
+from antiphon.protocol.records import Tenant
+from antiphon.protocol.request import Notice, Request
+from antiphon.protocol.target import Target
+from antiphon.providers.registry import known
+
+__all__ = ["Explanation", "UpstreamView", "explain"]
+
+_NOT_FETCHED = base64.b64encode(b"(fetched when the request is made)").decode()
+_TYPES = {".pdf": "application/pdf", ".txt": "text/plain", ".md": "text/plain", ".csv": "text/csv"}
+#: Stands for the address of a server that is not a provider's public one: clients are not told where that is.
+_HIDDEN = "hidden.invalid"
+
+
+class UpstreamView(Struct, frozen=True):
+    """The request to the provider, without its headers, for keys are in them.
+
+    Attributes:
+        url: with the host `hidden.invalid` where it is no known provider's public one.
+    """
+
+    url: str
+    stream: bool
+    body: Raw
+    method: str = "POST"
+
+
+class Explanation(Struct, frozen=True):
+    """What would be done.
+
+    Attributes:
+        candidates: who could serve it, best first, as `provider/model`; the first is the one that is described.
+        notices: what would not be done exactly as asked.
+        estimated_input_tokens: from sizes, history included.
+        estimated_input_cost_micros: these tokens' price in millionths of a US dollar, where it is known.
+    """
+
+    model: str
+    candidates: Sequence[str]
+    protocol: str
+    upstream: UpstreamView
+    notices: Sequence[Notice]
+    estimated_input_tokens: int
+    estimated_input_cost_micros: int | None
+    object: str = "antiphon.explanation"
+
+
+class _NotFetched:
+    """Implements `engine.ports.Media`: every URL yields a file of a likely type that says that it was not fetched."""
+
+    async def inline(self, urls: Sequence[str]) -> Mapping[str, str]:
+        """A data URL for each."""
+        return {url: f"data:{_likely_type(url)};base64,{_NOT_FETCHED}" for url in urls}
+
+
+async def explain(request: Request, tenant: Tenant, *, parts: Parts) -> Explanation:
+    """How the request would be served. History is read; identifiers are hashed as always.
+
+    Raises:
+        Fault: why it would be refused before anything is sent.
+    """
+    record = Record("", tenant.id, Caller(""), created_at=0, model=request.model, stream=False, store=False)
+    parts = structs.replace(parts, media=_NotFetched())
+    plan = await prepare(request, tenant, parts=parts, record=record, clock_ms=lambda: 0)
+    call = plan.call
+    tokens = estimate_input(call.request)
+    price = call.target.price
+    return Explanation(
+        model=request.model,
+        candidates=[candidate.target for candidate in record.candidates],
+        protocol=call.target.protocol,
+        upstream=UpstreamView(_shown_url(call), call.upstream.stream, Raw(call.upstream.body)),
+        notices=record.notices,
+        estimated_input_tokens=tokens,
+        estimated_input_cost_micros=None if price is None or price.input is None else round(price.input * tokens),
+    )
+
+
+def _shown_url(call: Call) -> str:
+    """The address without what could be a secret: credentials and the query are no part of it."""
+    parts = urlsplit(call.upstream.url)
+    host = parts.hostname or ""
+    shown = parts.netloc.rpartition("@")[2] if host == _public_host(call.target) else _HIDDEN
+    return urlunsplit((parts.scheme, shown, parts.path, "", ""))
+
+
+def _public_host(target: Target) -> str | None:
+    facts = known(target.quirks)
+    address = facts.address(target.protocol) if facts is not None else None
+    if address is None or not address.startswith("https://"):
+        return None
+    return urlsplit(address).hostname
+
+
+def _likely_type(url: str) -> str:
+    path = urlsplit(url).path.lower()
+    return next((kind for ending, kind in _TYPES.items() if path.endswith(ending)), "image/png")
