@@ -95,6 +95,7 @@ def test_tuning_that_the_api_does_not_have_is_left_out_by_name() -> None:
         ("openai/gpt-5", ["reasoning.encrypted_content"], ["reasoning.encrypted_content"]),
         ("openai/gpt-4.1", ["reasoning.encrypted_content"], None),
         ("openai/gpt-4.1", ["message.output_text.logprobs"], ["message.output_text.logprobs"]),
+        ("openai/gpt-4.1", ["antiphon.fidelity"], None),
         ("llamacpp/x", None, None),
     ],
 )
