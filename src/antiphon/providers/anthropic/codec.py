@@ -65,7 +65,7 @@ class AnthropicCodec:
 
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
-        if _is_verbatim(request):
+        if request.dialect == "messages":  # its body was sent as it came, and may have been let go since
             return AnthropicDecoder(Expected(vendor=True), target, content_type=content_type)
         expected = Expected(answer_tool=answer_tool(request, facts_of(target.model)))
         calls = None
