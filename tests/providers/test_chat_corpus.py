@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from antiphon.protocol.assembler import Outcome
-from antiphon.protocol.deltas import Broke, Delta, Opened, Stopped, UsageSeen
+from antiphon.protocol.deltas import Broke, Delta, Native, Opened, Stopped, UsageSeen
 from antiphon.protocol.usage import Usage
 from tests.helpers.requests import make_assembler
 from tests.helpers.stream import check_stream
@@ -101,7 +101,7 @@ def _client_stream(deltas: list[Delta]) -> list[dict[str, object]]:
                 outcome = Outcome("incomplete", Usage(1, 1, 2), delta.reason)
         elif isinstance(delta, Broke):
             outcome = Outcome("failed", fault=delta.fault)
-        elif not isinstance(delta, Opened | UsageSeen):
+        elif not isinstance(delta, Opened | UsageSeen | Native):
             events += assembler.feed([delta])
     closing, terminal = assembler.finish(outcome)
     return [msgspec.json.decode(msgspec.json.encode(event)) for event in (*events, *closing, terminal)]

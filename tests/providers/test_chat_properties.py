@@ -15,6 +15,7 @@ from antiphon.protocol.deltas import (
     CallOpened,
     Closed,
     Delta,
+    Native,
     Opened,
     Reasoning,
     Refusal,
@@ -128,7 +129,8 @@ def test_the_order_of_deltas_is_legal_and_so_is_the_clients_stream(frames: list[
             assert delta.text
     assembler = make_assembler()
     events = assembler.open()
-    events += assembler.feed([delta for delta in deltas if not isinstance(delta, Opened | UsageSeen | Stopped | Broke)])
+    said = [delta for delta in deltas if not isinstance(delta, Opened | UsageSeen | Stopped | Native | Broke)]
+    events += assembler.feed(said)
     closing, terminal = assembler.finish(outcome_of(deltas))
     stream = [msgspec.json.decode(msgspec.json.encode(event)) for event in (*events, *closing, terminal)]
     check_stream(stream, usage_optional=True)
