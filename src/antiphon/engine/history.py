@@ -17,12 +17,13 @@ from antiphon.protocol.items import (
     FunctionCallOutput,
     InputItem,
     ItemReference,
+    Message,
     decode_item,
 )
 from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import Notice, Request
 
-__all__ = ["History", "check_calls", "load_history", "stored_input", "turn_input", "turn_output"]
+__all__ = ["History", "check_calls", "load_history", "only_messages", "stored_input", "turn_input", "turn_output"]
 
 _HISTORY_PATH = "previous_response_id"
 
@@ -68,6 +69,8 @@ async def load_history(request: Request, tenant: Tenant, *, store: Store, sealer
             and outputs do not match.
         StoreFault: something is named and the store cannot answer.
     """
+    if request.previous_response_id is None and only_messages(request.input):
+        return History(request.input, request.input)
     opener = StateOpener(sealer, tenant)
     items = await _resolve_references(request.input, tenant, store=store, opener=opener)
     own = items if items is request.input else tuple(enveloped(item, sealer, tenant) for item in items)
@@ -82,6 +85,11 @@ async def load_history(request: Request, tenant: Tenant, *, store: Store, sealer
     items = (*earlier, *items)
     check_calls(items)
     return History(items, own, tuple(turns), tuple(opener.notices))
+
+
+def only_messages(items: Iterable[InputItem]) -> bool:
+    """Whether nothing in it refers to anything: most first turns, which need none of what follows."""
+    return all(type(item.value) is Message and item.state is None for item in items)
 
 
 def stored_input(items: Iterable[InputItem], owner: ResponseId) -> bytes:

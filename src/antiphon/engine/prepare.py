@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from antiphon.dialects.responses.tools import join_tools, tools_in
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.fidelity import refuse_losses
-from antiphon.engine.history import History, load_history
+from antiphon.engine.history import History, load_history, only_messages
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
 from antiphon.engine.record import Record
@@ -160,6 +160,8 @@ def _left_out(dropped: int, of: int) -> Notice:
 async def _at_home(request: Request, tenant: Tenant, *, target: Target, parts: Parts) -> Request:
     """The request with what this target wants back, and nothing that only another could read."""
     items, notices = request.input, request.notices
+    if only_messages(items):
+        return request
     if parts.limits.call_state_hours:
         items, missed = await Keeper(parts.sealer, parts.store, tenant).recalled(items, target)
         notices = (*notices, *missed)
@@ -177,7 +179,7 @@ def without_body(request: Request) -> Request:
 async def renew(history: History, tenant: Tenant, *, parts: Parts) -> None:
     """A continuation keeps what it continues alive: moved at most once a day, so that most turns write nothing."""
     kept_s = parts.limits.retention_s
-    if kept_s is None:
+    if kept_s is None or not history.ancestors:
         return
     expires_at = parts.clock.now() + kept_s
     due = [turn.id for turn in history.ancestors if turn.expires_at and turn.expires_at < expires_at - _RENEW_STEP_S]
@@ -194,7 +196,7 @@ async def _fetched(media: Media, urls: Sequence[str], *, request: Request) -> Ma
 
 def _for_upstream(request: Request, tenant: Tenant, *, history: History) -> Request:
     """The whole conversation, with the client's identifiers hashed: an upstream account is shared by tenants."""
-    full = structs.replace(request, input=history.items)
+    full = request if history.items is request.input else structs.replace(request, input=history.items)
     if history.ancestors and (brought := tools_in(history.items)):
         full = structs.replace(full, tools=join_tools(request.tools, brought))
     if request.prompt_cache_key or request.safety_identifier or request.user:

@@ -7,9 +7,11 @@ from antiphon.engine.states import lock_states, origin_of
 from antiphon.engine.thoughts import Keeper
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import CallState, Tenant
-from antiphon.protocol.response import Response
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem, Response
 
 __all__ = ["Vault"]
+
+_CALLS = (FunctionCallItem, CustomCallItem)
 
 
 class Vault:
@@ -41,7 +43,7 @@ class Vault:
     def calls(self, response: Response, states: Mapping[str, bytes]) -> Sequence[CallState]:
         """What belongs to the calls, to be found when they come back alone."""
         hours = self._parts.limits.call_state_hours
-        if self.plan is None or not hours:
+        if self.plan is None or not hours or not any(isinstance(item, _CALLS) for item in response.output):
             return ()
         keeper = Keeper(self._parts.sealer, self._parts.store, self._tenant)
         call = self.plan.call
