@@ -119,6 +119,7 @@ OVERFLOWS = [
     "You passed 5000 input tokens, however the model's context length is only 4096 tokens.",  # vLLM
     "request (2631 tokens) exceeds the available context size (2048 tokens), try increasing it",  # llama.cpp
     "the request exceeds the available context size. try increasing the context size or enable context shift",
+    "input (600 tokens) is too large to process. increase the physical batch size (current batch size: 512)",
     "Requested tokens (2285) exceed context window of 2048",  # llama-cpp-python
     "Please reduce the length of the messages or completion.",  # Groq
     "Prompt contains 152000 tokens, too large for model with 131072 maximum context length",  # Mistral

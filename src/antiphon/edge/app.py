@@ -29,7 +29,7 @@ from antiphon.routing.router import ModelRouter
 __all__ = ["Edge", "EdgeRoute", "Handler", "Services"]
 
 _log = logging.getLogger(__name__)
-_UNVERSIONED = ("/responses", "/models", "/chat/completions", "/messages")
+_UNVERSIONED = ("/responses", "/models", "/chat/completions", "/messages", "/embeddings")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from typing import Any
 
 from antiphon.access.principal import Principal
+from antiphon.engine.embed import EmbeddingRun
 from antiphon.engine.run import Run
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import Dialect
@@ -69,7 +70,7 @@ class Exchange:
         self.status = 0
         self.more_headers: Headers = []
         self.authenticated = began
-        self.run: Run | None = None
+        self.run: Run | EmbeddingRun | None = None
         self.more_runs: Sequence[Run] = ()
         self.error = ""
         self.client_gone = False

@@ -6,6 +6,7 @@ from msgspec import structs
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
 from antiphon.protocol.faults import RequestFault
+from antiphon.providers.embeddings import embeddings_url
 from antiphon.routing.router import ModelInfo
 
 __all__ = ["list_models", "retrieve_model"]
@@ -36,6 +37,8 @@ def _with_endpoints(services: Services, info: ModelInfo) -> ModelInfo:
     endpoints = ["/v1/responses"]
     if services.responses_only is None or not services.responses_only.applies(target.model):
         endpoints += ["/v1/chat/completions", "/v1/messages"]
+    if embeddings_url(target) is not None:
+        endpoints.append("/v1/embeddings")
     return structs.replace(info, endpoints=tuple(endpoints))
 
 

@@ -1,6 +1,6 @@
 """The whole public surface on one screen. Every route needs a key unless it says `public`."""
 
-from antiphon.edge import chat, docs, health, messages, models, responses
+from antiphon.edge import chat, docs, embeddings, health, messages, models, responses
 from antiphon.edge.app import EdgeRoute
 
 __all__ = ["ROUTES"]
@@ -13,6 +13,7 @@ ROUTES = (
     EdgeRoute("POST", "/v1/messages", messages.create, dialect="messages"),
     EdgeRoute("POST", "/v1/messages/count_tokens", messages.count_tokens, dialect="messages"),
     EdgeRoute("POST", "/v1/chat/completions", chat.create, dialect="chat"),
+    EdgeRoute("POST", "/v1/embeddings", embeddings.create),
     EdgeRoute("GET", "/v1/models", models.list_models),
     EdgeRoute("GET", "/v1/models/{model_id:path}", models.retrieve_model),
     EdgeRoute("POST", "/v1/antiphon/explain", responses.explain),

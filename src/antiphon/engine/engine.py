@@ -5,7 +5,9 @@ from typing import Never
 
 from msgspec import structs
 
+from antiphon.dialects.embeddings import EmbeddingsRequest
 from antiphon.engine.counting import count_input
+from antiphon.engine.embed import Embedded, EmbeddingRun
 from antiphon.engine.explain import Explanation, explain
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
@@ -27,7 +29,7 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._live: dict[ResponseId, Run] = {}
+        self._live: dict[ResponseId, Run | EmbeddingRun] = {}
         self._draining = False
         self._idle = asyncio.Event()
 
@@ -67,6 +69,25 @@ class Engine:
             del self._live[run.id]
             self._check_idle()
 
+    def start_embedding(self, asked: EmbeddingsRequest, *, tenant: Tenant, arrival: Arrival) -> EmbeddingRun:
+        """Admit a request for embeddings.
+
+        Raises:
+            Fault: 503 while shutting down.
+        """
+        if self._draining:
+            raise shutting_down()
+        return EmbeddingRun(self._parts, asked, tenant=tenant, arrival=arrival)
+
+    async def embed(self, run: EmbeddingRun) -> Embedded:
+        """Make the embeddings; see `EmbeddingRun.execute`."""
+        self._live[run.id] = run
+        try:
+            return await run.execute()
+        finally:
+            del self._live[run.id]
+            self._check_idle()
+
     async def count_input(self, request: Request, tenant: Tenant) -> int | None:
         """The tokens of a prompt as its provider counts them; see `engine.counting`."""
         return await count_input(request, tenant, parts=self._parts)
@@ -81,7 +102,7 @@ class Engine:
         With `sealed`, stored thoughts come with what their provider wants back, in envelopes.
         """
         run = self._live.get(response_id)
-        if run is not None and run.tenant == tenant and run.record.store:
+        if isinstance(run, Run) and run.tenant == tenant and run.record.store:
             return run.encoded_snapshot()
         turn = await self._parts.store.turn(tenant, response_id)
         if turn is None:

@@ -25,7 +25,7 @@ from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Codec
 
-__all__ = ["Parts", "Plan", "RunLimits", "prepare", "renew", "shortened", "without_body"]
+__all__ = ["Parts", "Plan", "RunLimits", "hashed", "prepare", "renew", "shortened", "without_body"]
 
 
 _RENEW_STEP_S = 86400
@@ -202,14 +202,15 @@ def _for_upstream(request: Request, tenant: Tenant, *, history: History) -> Requ
     if request.prompt_cache_key or request.safety_identifier or request.user:
         full = structs.replace(
             full,
-            prompt_cache_key=_hashed(request.prompt_cache_key, tenant),
-            safety_identifier=_hashed(request.safety_identifier, tenant),
-            user=_hashed(request.user, tenant),
+            prompt_cache_key=hashed(request.prompt_cache_key, tenant),
+            safety_identifier=hashed(request.safety_identifier, tenant),
+            user=hashed(request.user, tenant),
         )
     return full
 
 
-def _hashed(value: str | None, tenant: Tenant) -> str | None:
+def hashed(value: str | None, tenant: Tenant) -> str | None:
+    """What an upstream sees of an identifier: the same for the same one of the same tenant, and nothing else."""
     if value is None:
         return None
     return hashlib.sha256(f"{tenant.id}\0{value}".encode(errors="replace")).hexdigest()[:32]

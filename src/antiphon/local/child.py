@@ -88,6 +88,9 @@ def _parameters(options: _Options, api_key: str) -> xllamacpp.CommonParams:
     parameters.n_threads_http = _HTTP_THREADS
     parameters.cache_ram_mib = _PROMPT_CACHE_MIB
     parameters.verbosity = _WARNINGS
+    # Embeddings beside answers. Of a model that was not trained for them, the mean of all tokens says the most.
+    parameters.embedding = True
+    parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     if options.tame:
         parameters.n_predict = _TAME_TOKENS
         parameters.sampling.temp = 0.2

@@ -9,6 +9,7 @@ from antiphon.dialects.responses.params import CreateParams
 from antiphon.edge.openapi import shapes
 from antiphon.edge.openapi.answer_notes import ANSWER_NOTES
 from antiphon.edge.openapi.chat import CHAT_SCHEMAS
+from antiphon.edge.openapi.embeddings import EMBEDDINGS_SCHEMAS
 from antiphon.edge.openapi.endpoint import Answer, Endpoint
 from antiphon.edge.openapi.endpoints import ENDPOINTS, TAGS
 from antiphon.edge.openapi.errors import ERROR_CODES, STATUS_MEANINGS
@@ -232,6 +233,7 @@ def _schemas() -> dict[str, Schema]:
         "ServerSentEvent": _server_sent(),
         **CHAT_SCHEMAS,
         **MESSAGES_SCHEMAS,
+        **EMBEDDINGS_SCHEMAS,
     }
 
 

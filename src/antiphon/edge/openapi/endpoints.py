@@ -2,6 +2,7 @@
 
 from antiphon.dialects.responses.params import INCLUDES
 from antiphon.edge.openapi.chat import CHAT_ENDPOINTS
+from antiphon.edge.openapi.embeddings import EMBEDDINGS_ENDPOINTS
 from antiphon.edge.openapi.endpoint import WITH_KEY, Answer, Endpoint, Parameter
 from antiphon.edge.openapi.messages import MESSAGES_ENDPOINTS
 from antiphon.edge.openapi.schemas import Schema, reference
@@ -12,6 +13,7 @@ TAGS = {
     "Responses": "Make, continue, read and delete responses.",
     "Chat": "The same models for clients of OpenAI's Chat Completions API.",
     "Messages": "The same models for clients of Anthropic's Messages API.",
+    "Embeddings": "Texts as vectors.",
     "Models": "What your key may use.",
     "Operation": "For whoever runs the gateway.",
     "Description": "This description and its page.",
@@ -163,6 +165,7 @@ ENDPOINTS = (
     ),
     *CHAT_ENDPOINTS,
     *MESSAGES_ENDPOINTS,
+    *EMBEDDINGS_ENDPOINTS,
     Endpoint(
         method="GET",
         path="/v1/models",

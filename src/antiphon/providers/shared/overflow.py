@@ -12,6 +12,7 @@ _WORDINGS = (
     r"maximum context length",  # OpenAI, vLLM, OpenRouter, DeepSeek, Together, Mistral
     r"exceeds? (?:the |this )?(?:model'?s )?(?:maximum )?context (?:window|length|size|limit)",
     r"exceeds the available context",  # llama.cpp
+    r"\d+ tokens\) is too large to process",  # llama.cpp, embeddings
     r"context (?:size|length|window|limit) (?:has been |was |is )?exceed",  # LM Studio, MLX
     r"context window (?:is )?(?:full|exceeds? limit)",  # MiniMax
     r"(?:greater|longer|larger) than the (?:model'?s )?(?:maximum )?context",  # LM Studio

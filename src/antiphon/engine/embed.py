@@ -1,0 +1,182 @@
+"""One request for embeddings: sent on, answered, and counted like any other run. Nothing of it is stored."""
+
+import asyncio
+import logging
+
+from msgspec import Struct, structs
+
+from antiphon.dialects.embeddings import EmbeddingsRequest
+from antiphon.engine.attempts import upstream_request
+from antiphon.engine.ledger import Ended, run_row
+from antiphon.engine.meter import estimate_tokens
+from antiphon.engine.prepare import Parts, hashed
+from antiphon.engine.record import Arrival, Attempt, Record, Timing
+from antiphon.protocol.exchange import UpstreamRequest
+from antiphon.protocol.faults import Fault, RequestFault, ServerFault, UpstreamFault
+from antiphon.protocol.ids import ResponseId, response_id_text
+from antiphon.protocol.records import RunRow, Tenant
+from antiphon.protocol.request import Request
+from antiphon.protocol.response import Response
+from antiphon.protocol.target import Target
+from antiphon.protocol.usage import Usage
+from antiphon.providers.embeddings import EmbeddingsAnswer, embeddings_url, encode_embeddings, read_embeddings
+
+__all__ = ["Embedded", "EmbeddingRun"]
+
+_ERROR_BODY_BYTES = 64 * 1024
+#: Two thousand vectors of four thousand numbers, as text.
+_ANSWER_BYTES = 128 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Embedded(Struct, frozen=True):
+    """The answer and who gave it."""
+
+    body: bytes
+    target: Target
+
+
+class EmbeddingRun:
+    """Makes one answer. Use `execute` once; `abort` from outside ends it early."""
+
+    def __init__(self, parts: Parts, asked: EmbeddingsRequest, *, tenant: Tenant, arrival: Arrival) -> None:
+        self.id = ResponseId(parts.ids.new_response_id())
+        self.tenant = tenant
+        self.began_s = arrival.began_s
+        self.row: RunRow | None = None  # what was written about it, once it has ended
+        self._parts = parts
+        self._asked = asked
+        self._target: Target | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._abort: Fault | None = None
+        self._created_at = parts.clock.now()
+        self.record = Record(
+            id=response_id_text(self.id),
+            tenant=tenant.id,
+            caller=arrival.caller,
+            created_at=self._created_at,
+            model=asked.model,
+            stream=False,
+            store=False,
+            end_user=asked.user,
+            timing=Timing(authenticated=arrival.authenticated_ms, read=self._elapsed_ms()),
+        )
+
+    async def execute(self) -> Embedded:
+        """Ask, and write the run's row.
+
+        Raises:
+            Fault: it failed, which is in the row.
+            CancelledError: the client is gone; the upstream was closed, and the row says `cancelled`.
+        """
+        self._task = asyncio.current_task()
+        try:
+            embedded = await self._ask()
+        except Fault as fault:
+            raise self._failed(fault) from fault
+        except asyncio.CancelledError:
+            if self._abort is None or self._task is None:
+                self._end("cancelled", None)
+                raise
+            self._task.uncancel()
+            raise self._failed(self._abort) from None
+        except Exception as error:
+            _log.exception("run %s failed", self.record.id)
+            raise self._failed(_internal_error()) from error
+        finally:
+            self._task = None
+        return embedded
+
+    def abort(self, fault: Fault) -> None:
+        """End it as failed, from outside. Does nothing once it has ended."""
+        if self._task is not None and self._abort is None:
+            self._abort = fault
+            self._task.cancel()
+
+    async def _ask(self) -> Embedded:
+        target, upstream = self._routed()
+        self._target = target
+        trace = Attempt(1, f"{target.provider}/{target.model}")
+        trace.credential = target.credential.alias if target.credential else None
+        self.record.attempts.append(trace)
+        trace.start = self._elapsed_ms()
+        try:
+            answer = await self._exchange(target, upstream, trace=trace)
+        except Fault as fault:
+            trace.outcome, trace.decision = fault.code or fault.type, "stop_not_retryable"
+            raise
+        finally:
+            trace.end = self._elapsed_ms()
+        trace.outcome = "served"
+        self._end("completed", self._usage(answer))
+        return Embedded(answer.body, target)
+
+    def _routed(self) -> tuple[Target, UpstreamRequest]:
+        """The first place that makes embeddings, and what it gets."""
+        targets = tuple(self._parts.router.targets(self._asked.model))
+        self.record.route(targets)
+        for candidate, target in zip(self.record.candidates, targets, strict=True):
+            url = embeddings_url(target)
+            if url is not None:
+                candidate.verdict = "served"
+                self.record.timing.routed = self._elapsed_ms()
+                return target, self._encoded(target, url)
+        raise RequestFault(
+            f"The provider of the model `{self._asked.model[:100]}` makes no embeddings, or not in this dialect.",
+            code="unsupported_endpoint",
+            param="model",
+        )
+
+    def _encoded(self, target: Target, url: str) -> UpstreamRequest:
+        user = hashed(self._asked.user, self.tenant)
+        upstream = upstream_request(encode_embeddings(self._asked.fields, target, url=url, user=user), target)
+        return structs.replace(upstream, first_byte_s=target.first_byte_s, idle_s=target.idle_s)
+
+    async def _exchange(self, target: Target, upstream: UpstreamRequest, *, trace: Attempt) -> EmbeddingsAnswer:
+        async with await self._parts.client.open(upstream) as exchange:
+            trace.first_byte, trace.status = self._elapsed_ms(), exchange.status
+            if not 200 <= exchange.status < 300:
+                body = await exchange.read_all(_ERROR_BODY_BYTES)
+                raise self._parts.codecs["chat"].fault(exchange.status, exchange.headers, body=body, target=target)
+            body = await exchange.read_all(_ANSWER_BYTES)
+        answer = read_embeddings(body, model=self._asked.model)
+        if answer is None:
+            raise UpstreamFault(
+                f"The provider '{target.provider}' gave an answer that could not be read.",
+                code="upstream_protocol_error",
+            )
+        return answer
+
+    def _usage(self, answer: EmbeddingsAnswer) -> Usage:
+        if answer.input_tokens is not None:
+            return Usage(answer.input_tokens, 0, answer.input_tokens)
+        tokens = estimate_tokens(self._asked.input_bytes)
+        return Usage(tokens, 0, tokens, estimated=True)
+
+    def _failed(self, fault: Fault) -> Fault:
+        self.record.error = fault.code or fault.type
+        if self.record.candidates and self._target is not None:
+            for candidate in self.record.candidates:
+                candidate.verdict = "failed" if candidate.verdict == "served" else candidate.verdict
+        self._end("failed", None)
+        return fault
+
+    def _end(self, status: str, usage: Usage | None) -> None:
+        """Write the row; whoever asked does not wait for it."""
+        self.record.status = status
+        request = Request(model=self._asked.model, input=())
+        response = Response(
+            id=self.record.id, created_at=self._created_at, status="completed", model=self._asked.model, usage=usage
+        )
+        ended = Ended(self.id, request, self._target, response, self._created_at, self._elapsed_ms())
+        self.row = run_row(ended, self.record)
+        if not self._parts.store.post(self.tenant, self.row):
+            _log.error("the usage of run %s is lost: the store's queue is full", self.record.id)
+
+    def _elapsed_ms(self) -> int:
+        return int((self._parts.clock.monotonic() - self.began_s) * 1000)
+
+
+def _internal_error() -> Fault:
+    return ServerFault("The gateway failed to process this request.", code="internal_error")
