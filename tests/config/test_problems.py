@@ -121,21 +121,24 @@ CASES = {
     "no address": (
         "providers: {a: {base_url: gpu:8000}}\n",
         (
-            "antiphon.yaml:1: providers.a.base_url: expected an http:// or https:// URL without credentials, query and fragment, "
+            "antiphon.yaml:1: providers.a.base_url: expected an http:// or https:// URL without credentials and fragment; "
+            "of queries only `api-version`, "
             "got `gpu:8000`"
         ),
     ),
     "address with a query": (
         "providers: {a: {base_url: 'https://x/v1?key=1'}}\n",
         (
-            "antiphon.yaml:1: providers.a.base_url: expected an http:// or https:// URL without credentials, query and fragment, "
+            "antiphon.yaml:1: providers.a.base_url: expected an http:// or https:// URL without credentials and fragment; "
+            "of queries only `api-version`, "
             "got `https://x/v1?key=1`"
         ),
     ),
     "address with a bad port": (
         "providers: {a: {base_url: 'http://x:99999'}}\n",
         (
-            "antiphon.yaml:1: providers.a.base_url: expected an http:// or https:// URL without credentials, query and fragment, "
+            "antiphon.yaml:1: providers.a.base_url: expected an http:// or https:// URL without credentials and fragment; "
+            "of queries only `api-version`, "
             "got `http://x:99999`"
         ),
     ),

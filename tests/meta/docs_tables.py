@@ -66,8 +66,9 @@ def providers_table() -> str:
         keys = " or ".join(f"`{name}`" for name in entry.key_env) or "none needed"
         on = "yes" if entry.auto and entry.base_url and entry.key_env else "no"
         address = entry.address(entry.protocol)
-        rows.append((f"`{entry.name}`", keys, f"`{address}`" if address else "yours", on))
-    return _table(("Name", "Key", "Base URL", "On by its key alone"), rows)
+        spoken = ", ".join(f"`{protocol}`" for protocol in (entry.protocol, *entry.speaks))
+        rows.append((f"`{entry.name}`", keys, f"`{address}`" if address else "yours", spoken, on))
+    return _table(("Name", "Key", "Base URL", "Protocols", "On by its key alone"), rows)
 
 
 def metrics_table() -> str:

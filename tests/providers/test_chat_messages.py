@@ -206,7 +206,8 @@ def test_reasoning_comes_back_on_the_message_with_the_calls(model: str, fields: 
 
 def test_reasoning_outside_tool_turns_comes_back_only_where_it_is_wanted() -> None:
     items = (user(), thinks("t"), says("x"), user())
-    assert messages(*items, model="deepseek/m")[1] == {"role": "assistant", "content": "x"}
+    assert messages(*items, model="vllm/m")[1] == {"role": "assistant", "content": "x"}
+    assert messages(*items, model="deepseek/m")[1]["reasoning_content"] == "t"  # it may belong to calls before
     assert messages(*items, model="openrouter/m")[1]["reasoning"] == "t"
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "t"}]}
     assert messages(*items, model="mistral/m")[1]["content"] == [thinking, {"type": "text", "text": "x"}]
@@ -216,7 +217,16 @@ def test_reasoning_outside_tool_turns_comes_back_only_where_it_is_wanted() -> No
 
 def test_lost_reasoning_is_sent_empty_where_the_field_is_required() -> None:
     assert messages(user(), call(), output(), model="deepseek/m")[1]["reasoning_content"] == ""
+    assert messages(user(), says("x"), user(), model="deepseek/m")[1]["reasoning_content"] == ""
+    assert "reasoning_content" not in messages(user(), says("x"), user(), model="moonshot/kimi-k3")[1]
+    assert messages(user(), call(), output(), model="moonshot/kimi-k3")[1]["reasoning_content"] == ""
     assert "reasoning_content" not in messages(user(), call(), output(), model="sglang/m")[1]
+
+
+def test_glm_at_cerebras_reads_its_thoughts_between_tags() -> None:
+    found = messages(user(), thinks("t"), says("x"), call(), output(), model="cerebras/zai-glm-4.7")[1]
+    assert found["content"] == "<think>t</think>x"
+    assert messages(user(), thinks("t"), call(), output(), model="cerebras/gpt-oss-120b")[1]["content"] is None
 
 
 def test_reasoning_of_another_provider_is_dropped() -> None:

@@ -53,6 +53,10 @@ def test_entries_do_not_contradict_themselves(entry: Quirks) -> None:
     assert entry.protocol in PROTOCOLS
     for variant in (entry, *(entry.for_model(rule.match[0].replace("*", "")) for rule in entry.rules)):
         assert (variant.reasoning_replay == "none") == (variant.reasoning_replay_when == "never")
+        if variant.reasoning_replay_required != "never":
+            assert variant.reasoning_replay in ("reasoning_content", "none")
+        assert variant.protocol not in variant.speaks
+        assert set(variant.base_urls) <= {variant.protocol, *variant.speaks}
         if variant.reasoning_request in ("reasoning_effort", "reasoning_object"):
             assert variant.efforts
         assert variant.stop_max >= 0
@@ -92,6 +96,42 @@ def test_openai_models_differ(model: str, sampling: str, efforts: tuple[str, ...
     else:
         assert entry.reasoning_request == "reasoning_effort"
         assert entry.efforts == efforts
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "facts"),
+    [
+        ("deepseek", "deepseek-flash", {"reasoning_replay_when": "always", "forced_tool_choice": "not_thinking"}),
+        ("moonshot", "kimi-k2.6", {"reasoning_request": "thinking", "sampling": "never", "penalties": False}),
+        ("moonshot", "kimi-k2.7-code", {"reasoning_request": "none", "sampling": "never"}),
+        ("moonshot", "kimi-k3", {"reasoning_request": "reasoning_effort", "efforts": ("low", "high", "max")}),
+        ("moonshot", "moonshot-v1-8k", {"reasoning_replay": "none", "sampling": "always"}),
+        ("zai", "glm-4.7", {"reasoning_request": "thinking", "efforts": ()}),
+        ("zai", "glm-5.3-flash", {"reasoning_request": "thinking", "efforts": ("low", "high", "max")}),
+        ("zhipu", "glm-4-plus", {"reasoning_request": "none", "reasoning_replay": "none"}),
+        ("qwen", "qwen-plus", {"stream": "auto", "structured": "json_object", "reasoning_replay": "none"}),
+        ("qwen", "qwen3-235b-a22b", {"stream": "always", "reasoning_request": "enable_thinking"}),
+        ("qwen", "qwen3-next-80b-a3b-thinking", {"stream": "always", "reasoning_request": "none"}),
+        ("qwen", "qwen3.7-plus", {"structured": "json_schema", "reasoning_replay": "reasoning_content"}),
+        ("xai", "grok-4.20-reasoning", {"penalties": False, "stop_max": 0, "reasoning_request": "none"}),
+        ("xai", "grok-4.20-non-reasoning", {"penalties": False, "stop_max": 4}),
+        ("xai", "grok-4.7", {"efforts": ("low", "medium", "high")}),
+        ("groq", "llama-3.3-70b-versatile", {"structured": "json_object"}),
+        ("groq", "openai/gpt-oss-120b", {"structured": "json_schema", "efforts": ("low", "medium", "high")}),
+        ("cerebras", "gpt-oss-120b", {"reasoning_replay": "none", "efforts": ("low", "medium", "high")}),
+        ("cerebras", "zai-glm-4.7", {"reasoning_replay": "think_tags", "efforts": ("none",)}),
+        ("mistral", "mistral-medium-3-5", {"efforts": ("none", "high")}),
+        ("mistral", "mistral-large-latest", {"reasoning_request": "none"}),
+        ("together", "zai-org/GLM-5.1", {"reasoning_request": "reasoning_switch"}),
+        ("together", "zai-org/GLM-5.3", {"efforts": ("low", "medium", "high", "max")}),
+        ("fireworks", "accounts/fireworks/models/glm-5", {"efforts": ("none", "high", "max")}),
+        ("nvidia", "nvidia/nemotron-3-ultra", {"reasoning_request": "chat_template_kwargs", "penalties": False}),
+        ("nvidia", "meta/llama-3.3-70b-instruct", {"reasoning_request": "none", "forced_tool_choice": "always"}),
+    ],
+)
+def test_models_of_other_providers_differ(name: str, model: str, facts: dict[str, object]) -> None:
+    entry = effective(name, model)
+    assert {fact: getattr(entry, fact) for fact in facts} == facts
 
 
 def test_a_model_without_a_rule_gets_the_entry_itself() -> None:

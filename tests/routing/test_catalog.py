@@ -152,6 +152,12 @@ def test_the_local_model_comes_on_top() -> None:
         ("deepseek", "https://api.deepseek.com/v1", "https://api.deepseek.com/v1"),
         ("azure", "https://me.openai.azure.com", "https://me.openai.azure.com/openai/v1"),
         ("azure", "https://me.openai.azure.com/openai/v1/", "https://me.openai.azure.com/openai/v1"),
+        ("azure", "https://me.openai.azure.com?api-version=1", "https://me.openai.azure.com/openai/v1?api-version=1"),
+        (
+            "azure",
+            "https://h/openai/deployments/d/chat/completions?api-version=1",
+            "https://h/openai/deployments/d?api-version=1",
+        ),
     ],
 )
 def test_base_urls_may_be_written_in_any_form(name: str, written: str, used: str) -> None:
@@ -189,6 +195,10 @@ MISTAKES = {
             "antiphon.yaml:2: providers.zzz: `base_url` is missing: provider `zzz` is not known; "
             f"known ones: {WITH_ADDRESS}"
         ),
+    ),
+    "a query where none is taken": (
+        "providers:\n  a: {base_url: 'http://a/v1?api-version=1', protocol: anthropic}\n",
+        "antiphon.yaml:2: providers.a.base_url: protocol `anthropic` takes no query in it",
     ),
     "no common address": (
         "providers:\n  azure: {api_key: x}\n",

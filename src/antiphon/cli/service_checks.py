@@ -15,6 +15,7 @@ from antiphon.config.settings import Settings
 from antiphon.local.model import LocalModelError, check_runtime, ensure_model, smollm2
 from antiphon.protocol.exchange import NetworkFault, Phase, UpstreamRequest
 from antiphon.protocol.target import Target
+from antiphon.providers.address import models_address
 from antiphon.providers.anthropic.address import headers_for
 from antiphon.providers.gemini.codec import auth_headers
 from antiphon.providers.quirks.base import Quirks
@@ -110,7 +111,7 @@ async def _visit(provider: Provider, timeout_s: float) -> Visit:
     target = provider.template
     facts = quirks(target.quirks)
     request = UpstreamRequest(
-        url=f"{target.base_url}/models",
+        url=models_address(target),
         body=b"",
         headers=_headers(target, facts),
         provider=provider.name,

@@ -16,6 +16,7 @@ _HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\x20-\x7e\t]*")
 _DATABASE = re.compile(r"sqlite:///.+|(?:postgresql|postgres)(?:\+psycopg)?://.+")
+_API_VERSION = re.compile(r"api-version=[A-Za-z0-9._-]{1,64}")
 #: Fields of the upstream body that the codec alone decides.
 _OWN_FIELDS = frozenset({"model", "messages", "stream"})
 
@@ -43,6 +44,12 @@ def _http_url(text: str) -> bool:
     return not parts.query and not parts.fragment and not any(map(str.isspace, text))
 
 
+def _base_url(text: str) -> bool:
+    """As `_http_url`, but with the one query that is part of an address: a key in it would stand in the logs."""
+    address, _, query = text.partition("?")
+    return _http_url(address) and (not query or _API_VERSION.fullmatch(query) is not None)
+
+
 def _web_origin(text: str) -> bool:
     parts = _split(text)
     return text == "*" or (parts is not None and text == f"{parts.scheme}://{parts.netloc}")
@@ -65,7 +72,9 @@ def _model_pattern(text: str) -> bool:
 
 
 CHECKS: Mapping[str, Check] = {
-    "http_url": Check(_http_url, "an http:// or https:// URL without credentials, query and fragment"),
+    "base_url": Check(
+        _base_url, "an http:// or https:// URL without credentials and fragment; of queries only `api-version`"
+    ),
     "proxy_url": Check(lambda text: _split(text) is not None, "an http:// or https:// URL"),
     "web_origin": Check(_web_origin, "`*` or an origin such as https://chat.example.com"),
     "network": Check(_network, "`*`, an IP address, or a network such as 10.0.0.0/8"),

@@ -198,8 +198,9 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     base_url: Annotated[
         str | None,
         Meta(
-            description="Its address without the endpoint. Where it has no path, the usual one is added (`/v1`).",
-            extra={"check": "http_url"},
+            description="Its address without the endpoint. Where it has no path, the usual one is added (`/v1`). "
+            "`{model}` in it stands for the model's name.",
+            extra={"check": "base_url"},
         ),
     ] = None
     api_key: Annotated[

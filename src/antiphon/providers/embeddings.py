@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antiphon.protocol.target import Target
+from antiphon.providers.address import address
 from antiphon.providers.base import Encoded
 from antiphon.providers.registry import effective, known
 
@@ -36,7 +37,7 @@ def embeddings_url(target: Target) -> str | None:
     Google's own address has an endpoint in OpenAI's dialect beside it; other servers that speak Gemini have none.
     """
     if target.protocol in _OPENAIS:
-        return f"{target.base_url}/embeddings"
+        return address(target, "/embeddings")
     facts = known("gemini")
     if facts is not None and target.base_url == facts.address("gemini"):
         return f"{facts.base_url}/embeddings"

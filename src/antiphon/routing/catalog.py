@@ -117,19 +117,21 @@ def local_provider(base_url: str, *, secret: Secret | None = None, context: int 
 
 
 def normalise_base_url(url: str, entry: Quirks, protocol: str = "chat") -> str:
-    """One form for all the ways to write a base URL: no slash at the end, no endpoint, and a path.
+    """One form for all the ways to write a base URL: no slash at the end, no endpoint, and a path. A query stays.
 
     Without any path it gets the provider's own where the host is the provider's, else the usual one of the dialect.
     """
-    url = url.strip().rstrip("/")
+    address, mark, query = url.strip().partition("?")
+    url = address.rstrip("/")
     for endpoint in _ENDPOINTS:
         url = url.removesuffix(endpoint).rstrip("/")
-    if urlsplit(url).path:
-        return url
-    own = entry.address(protocol)
-    if own is not None and _host(url) == _host(own):
-        return url + urlsplit(own).path
-    return url + _BARE_PATHS.get(protocol, entry.bare_path)
+    if not urlsplit(url).path:
+        own = entry.address(protocol)
+        if own is not None and _host(url) == _host(own):
+            url += urlsplit(own).path
+        else:
+            url += _BARE_PATHS.get(protocol, entry.bare_path)
+    return f"{url}{mark}{query}"
 
 
 def _configured(settings: Settings) -> Mapping[str, ProviderSettings]:
@@ -151,6 +153,8 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
     if entry.base_url is not None:
         base_url = normalise_base_url(entry.base_url, facts, protocol)
     problems = list(_protocol_problems(entry, origin, path=path))
+    if protocol in ("anthropic", "gemini") and base_url is not None and "?" in base_url:
+        problems.append(origin.problem((*path, "base_url"), f"protocol `{protocol}` takes no query in it"))
     if base_url is None:
         problems.append(origin.problem(path, _no_address(name)))
     credential = _credential(name, entry, facts=facts, environ=origin.environ)

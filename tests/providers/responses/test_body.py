@@ -188,11 +188,9 @@ def test_thought_of_others_stays_here(provider: str) -> None:
 def test_servers_that_think_in_clear_get_the_text_back() -> None:
     for model in ("deepseek/x", "llamacpp/x"):
         body = msgspec.json.decode(encode(thinking(provider=model.partition("/")[0]), model).body)
-        assert body["input"][0] == {
-            "type": "reasoning",
-            "summary": [],
-            "content": [{"type": "reasoning_text", "text": "T"}],
-        }
+        thought = body["input"][0]
+        assert thought.pop("id").startswith("rs_")
+        assert thought == {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "T"}]}
 
 
 def test_what_was_asked_in_another_dialect_is_written_in_full() -> None:
@@ -298,3 +296,39 @@ def test_bare_servers_get_every_item_spelled_out() -> None:
 def test_a_bare_server_asked_in_another_dialect() -> None:
     body, _ = from_chat("llamacpp/x", max_output_tokens=5, top_k=2)
     assert (body["max_output_tokens"], body["top_k"], body["input"][0]["role"]) == (5, 2, "user")
+
+
+def test_servers_that_think_in_clear_get_a_text_that_the_client_lost_back() -> None:
+    item = thinking(provider="deepseek").input[0]
+    lost = decode_item(b'{"type":"reasoning","summary":[]}', path="input[0]")
+    asked = request(include=["reasoning.encrypted_content"])
+    for payload, wanted in ((b'{"text":"T"}', "T"), (b'{"id":"\xff', None), (b"[]", None)):
+        kept = structs.replace(item, value=lost, raw=b"{}", state=ItemState(payload, "x", "main"))
+        body = msgspec.json.decode(encode(structs.replace(asked, input=(kept,)), "deepseek/x").body)
+        texts = [part["text"] for thought in body["input"] for part in thought["content"]]
+        assert texts == ([wanted] if wanted else [])
+
+
+def test_a_function_is_chosen_as_the_server_has_it() -> None:
+    asked: Json = {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}}
+    assert sent("deepseek/x", **asked)["tool_choice"] == {"type": "function", "name": "f"}
+    assert sent("llamacpp/x", **asked)["tool_choice"] == {"type": "function", "function": {"name": "f"}}
+
+
+def test_a_role_that_would_vanish_becomes_one_that_does_not() -> None:
+    items = [{"role": "developer", "content": "Rules."}, {"role": "user", "content": "Hi"}]
+    assert [item["role"] for item in sent("ollama/x", input=items)["input"]] == ["system", "user"]
+    assert [item["role"] for item in sent("openai/gpt-5", input=items)["input"]] == ["developer", "user"]
+
+
+def test_strict_servers_get_what_was_said_with_all_its_fields() -> None:
+    items = [
+        {"role": "assistant", "content": "x"},
+        {"role": "assistant", "content": ""},
+        {"role": "user", "content": "y"},
+    ]
+    said, asked = sent("vllm/x", input=items)["input"]
+    assert said.pop("id").startswith("msg_")
+    content = [{"type": "output_text", "text": "x", "annotations": []}]
+    assert said == {"type": "message", "role": "assistant", "status": "completed", "content": content}
+    assert asked == {"role": "user", "content": "y"}

@@ -8,6 +8,7 @@ from msgspec import Raw, structs
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
+from antiphon.providers.address import address
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.chat.decode import ChatDecoder
 from antiphon.providers.chat.messages import Transcript
@@ -45,7 +46,7 @@ class ChatCodec:
         body.update(quirks.extra)
         body.update(target.params)
         return Encoded(
-            url=f"{target.base_url}/chat/completions",
+            url=address(target, "/chat/completions"),
             headers=_headers(target, quirks, stream=stream),
             body=_encode(body),
             stream=stream,

@@ -290,6 +290,8 @@ class Transcript:
         if thought and quirks.reasoning_replay == "thinking_parts":
             thinking = ThinkingPart([TextPart(thought)])
             content = [thinking, TextPart(text)] if text else [thinking]
+        elif thought and quirks.reasoning_replay == "think_tags":
+            content = f"<think>{thought}</think>{text}"
         elif thought and quirks.reasoning_replay in ("reasoning", "reasoning_details"):
             reasoning = thought  # of OpenRouter's the plain copy, where the details are lost
         elif quirks.reasoning_replay == "reasoning_content" and (thought or self._demands_thought(turn)):
@@ -309,7 +311,8 @@ class Transcript:
         return when == "always" or (when == "tool_turns" and bool(turn.calls))
 
     def _demands_thought(self, turn: _Turn) -> bool:
-        return self._quirks.reasoning_replay_required and bool(turn.calls)
+        required = self._quirks.reasoning_replay_required
+        return required == "always" or (required == "tool_turns" and bool(turn.calls))
 
     def _end_with_user(self, found: list[WireMessage]) -> None:
         last = found[-1]

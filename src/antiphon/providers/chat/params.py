@@ -199,6 +199,8 @@ class ParamWriter:
         match self._quirks.reasoning_request:
             case "thinking":
                 self.body["thinking"] = {"type": "enabled" if on else "disabled"}
+            case "reasoning_switch":
+                self.body["reasoning"] = {"enabled": on}
             case "enable_thinking":
                 self.body["enable_thinking"] = on
             case "chat_template_kwargs":

@@ -116,8 +116,8 @@ def _params(request: Request, quirks: Quirks) -> ParamWriter:
 def _edit_params(request: Request, body: dict[str, object], quirks: Quirks, *, ours: ParamWriter) -> None:
     """Put what differs into the body. A field that only this dialect's upstreams know is the client's own business."""
     theirs, wanted = _params(request, _NATIVE).body, ours.body
-    if "reasoning" in body:  # OpenRouter's object, which can say more than an effort
-        if quirks.reasoning_request == "reasoning_object":
+    if "reasoning" in body:  # an object of some vendors, which can say more than an effort
+        if quirks.reasoning_request in ("reasoning_object", "reasoning_switch"):
             wanted = {name: value for name, value in wanted.items() if name != "reasoning"}
         elif quirks.name != _NATIVE.name:
             del body["reasoning"]

@@ -15,6 +15,7 @@ QUIRKS = Quirks(
     key_env=("ANTHROPIC_API_KEY",),
     key_required=True,
     protocol="anthropic",
+    speaks=("chat",),
     temperature_max=1.0,
     penalties=False,
     logprobs=False,

@@ -1,6 +1,7 @@
 """OpenAI models at Microsoft Azure, by the v1 API. The base URL is the resource's own.
 
-A model is named by its deployment: the rules for OpenAI's models apply where a deployment is named after its model.
+A model is named by its deployment: the rules for OpenAI's models apply where a deployment is named after its model. The
+older address with `/openai/deployments/…` and an `api-version` works too.
 """
 
 from msgspec import structs

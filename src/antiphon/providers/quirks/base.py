@@ -23,6 +23,7 @@ __all__ = [
     "ReplayWhen",
     "Sampling",
     "Streaming",
+    "Structured",
     "TokenLimitField",
 ]
 
@@ -33,12 +34,14 @@ Protocol = Literal["chat", "responses", "anthropic", "gemini"]
 TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
 Sampling = Literal["always", "unless_effort", "only_effort_none", "never"]
 ReasoningRequest = Literal[
-    "none", "reasoning_effort", "reasoning_object", "thinking", "enable_thinking", "chat_template_kwargs"
-]
-ReasoningReplay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "thinking_parts"]
+    "none", "reasoning_effort", "reasoning_object", "reasoning_switch", "thinking", "enable_thinking",
+    "chat_template_kwargs",
+]  # fmt: skip
+ReasoningReplay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "thinking_parts", "think_tags"]
 ReplayWhen = Literal["never", "tool_turns", "always"]
 Streaming = Literal["auto", "always", "never"]
 ForcedToolChoice = Literal["always", "not_thinking", "never"]
+Structured = Literal["none", "json_object", "json_schema"]
 
 
 class ModelRule(Struct, frozen=True, kw_only=True):
@@ -63,7 +66,9 @@ class ModelRule(Struct, frozen=True, kw_only=True):
     efforts: tuple[Effort, ...] | None = None
     reasoning_replay: ReasoningReplay | None = None
     reasoning_replay_when: ReplayWhen | None = None
+    reasoning_replay_required: ReplayWhen | None = None
     think_tags: bool | None = None
+    structured: Structured | None = None
     forced_tool_choice: ForcedToolChoice | None = None
     sealed_reasoning: bool | None = None
     stream: Streaming | None = None
@@ -84,6 +89,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
         auth_header, auth_prefix: how the key travels.
         protocol: the upstream dialect that is spoken unless the configuration says otherwise.
         base_urls: where its other dialects are, if not at `base_url` as well.
+        speaks: its other dialects that `protocol` of a configured provider may name, as the documentation lists them.
 
     Sampling and limits:
         token_limit_field: the name of the output limit.
@@ -129,12 +135,14 @@ class Quirks(Struct, frozen=True, kw_only=True):
 
     Reasoning:
         reasoning_request: how effort is asked for. `reasoning_effort`: top-level string. `reasoning_object`:
-            `reasoning.effort`. `thinking`: `thinking.type` enabled or disabled, and `reasoning_effort` too where
-            `efforts` is not empty. `enable_thinking`: top-level boolean. `chat_template_kwargs`: booleans
-            `enable_thinking` and `thinking` inside it.
+            `reasoning.effort`. `reasoning_switch`: the boolean `reasoning.enabled`. `thinking`: `thinking.type` enabled
+            or disabled. `enable_thinking`: top-level boolean. `chat_template_kwargs`: booleans `enable_thinking` and
+            `thinking` inside it. Beside a switch goes `reasoning_effort` where `efforts` is not empty.
         efforts: the words that are accepted; see `effort`.
-        reasoning_replay, reasoning_replay_when: how and when earlier reasoning is sent back.
-        reasoning_replay_required: tool turns are refused without the field; it is sent empty when the thought is lost.
+        reasoning_replay, reasoning_replay_when: how and when earlier reasoning is sent back. `think_tags`: inside the
+            text, between tags.
+        reasoning_replay_required: which messages of the assistant are refused without `reasoning_content`; it is sent
+            empty when the thought is lost.
         think_tags: the answer's text starts with thoughts inside <think> tags.
 
     Its Responses endpoint, where that is spoken:
@@ -143,6 +151,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
         responses_least_tokens: the smallest limit of output that it takes.
         responses_fields: tuning fields that it takes although they are not in OpenAI's API.
         responses_thoughts: it wants the text of earlier reasoning back.
+        responses_developer: it knows the role `developer`; otherwise `system` is sent.
+        responses_spelled_out: it refuses what the assistant said without an id and a status.
+        responses_nested_choice: a bare one that wants a function named as in Chat.
         sealed_reasoning: it may be asked for reasoning in encrypted form, and takes that back.
 
         rules: exceptions per model; all that match apply, in order, so general ones stand first.
@@ -158,6 +169,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     auth_prefix: str = "Bearer "
     protocol: Protocol = "chat"
     base_urls: Mapping[Protocol, str] = field(default_factory=dict)
+    speaks: tuple[Protocol, ...] = ()
 
     token_limit_field: TokenLimitField = "max_tokens"  # noqa: S105 - a field's name, no secret
     sampling: Sampling = "always"
@@ -203,19 +215,22 @@ class Quirks(Struct, frozen=True, kw_only=True):
     allowed_tools: bool = False
     parallel_tool_calls: bool = True
     forced_tool_choice: ForcedToolChoice = "always"
-    structured: Literal["none", "json_object", "json_schema"] = "json_schema"
+    structured: Structured = "json_schema"
 
     reasoning_request: ReasoningRequest = "none"
     efforts: tuple[Effort, ...] = ()
     reasoning_replay: ReasoningReplay = "none"
     reasoning_replay_when: ReplayWhen = "never"
-    reasoning_replay_required: bool = False
+    reasoning_replay_required: ReplayWhen = "never"
     think_tags: bool = False
 
     responses_bare: bool = False
     responses_least_tokens: int = 1
     responses_fields: tuple[str, ...] = ()
     responses_thoughts: bool = False
+    responses_developer: bool = True
+    responses_spelled_out: bool = False
+    responses_nested_choice: bool = False
     sealed_reasoning: bool = True
 
     rules: tuple[ModelRule, ...] = ()

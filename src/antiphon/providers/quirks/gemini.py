@@ -16,6 +16,7 @@ QUIRKS = Quirks(
     key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     key_required=True,
     protocol="gemini",
+    speaks=("chat",),
     base_urls={"gemini": "https://generativelanguage.googleapis.com/v1beta"},
     logprobs=False,
     logit_bias=False,

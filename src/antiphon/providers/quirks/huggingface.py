@@ -1,4 +1,7 @@
-"""Hugging Face's router to inference providers. Its token opens much else, so it does not switch the provider on."""
+"""Hugging Face's router to inference providers. Its token opens much else, so it does not switch the provider on.
+
+Its Responses endpoint is a thin layer over Chat, and keeps no thoughts.
+"""
 
 from antiphon.providers.quirks.base import Quirks
 
@@ -10,6 +13,8 @@ QUIRKS = Quirks(
     key_env=("HF_TOKEN",),
     key_required=True,
     auto=False,
+    speaks=("responses",),
     single_system=True,
     fetches_urls=True,
+    sealed_reasoning=False,
 )

@@ -7,6 +7,7 @@ __all__ = ["QUIRKS"]
 QUIRKS = Quirks(
     name="llamacpp",
     base_url="http://127.0.0.1:8080/v1",
+    speaks=("responses", "anthropic"),
     n=False,
     top_k=True,
     min_p=True,
@@ -26,6 +27,7 @@ QUIRKS = Quirks(
         "frequency_penalty",
     ),
     responses_thoughts=True,
+    responses_nested_choice=True,
     sealed_reasoning=False,
     # The model that comes along has a chat template without tools: it talks on, whatever is forced.
     rules=(ModelRule(match=("smollm2*",), forced_tool_choice="never"),),

@@ -1,4 +1,8 @@
-"""Mistral. Refuses unknown fields (422); usage comes in the last chunk unasked; tool call ids have nine characters."""
+"""Mistral. Refuses unknown fields (422); usage comes in the last chunk unasked; tool call ids have nine characters.
+
+Thoughts are parts of the content, and go back as such. Magistral always thinks; which others can be asked to stands in
+its reasoning guide (2026-10); a model that cannot refuses the field.
+"""
 
 from antiphon.providers.quirks.base import ModelRule, Quirks
 
@@ -23,7 +27,16 @@ QUIRKS = Quirks(
     reasoning_replay_when="always",
     rules=(
         ModelRule(
-            match=("mistral-small-latest", "mistral-small-26*"),
+            match=(
+                "mistral-small-latest",
+                "mistral-small-26*",
+                "mistral-small-4*",
+                "mistral-medium-latest",
+                "mistral-medium-3-5*",
+                "mistral-medium-3.5*",
+                "mistral-medium-26*",
+                "mistral-large-4*",
+            ),
             reasoning_request="reasoning_effort",
             efforts=("none", "high"),
         ),

@@ -1,4 +1,7 @@
-"""Ollama on this machine. Developer messages vanish there without a word, so they are sent as system messages."""
+"""Ollama on this machine. Developer messages vanish there without a word, so they are sent as system messages.
+
+Its Responses endpoint calls the plain text of a thought `encrypted_content`, and reads nothing else back.
+"""
 
 from antiphon.providers.quirks.base import Quirks
 
@@ -7,6 +10,7 @@ __all__ = ["QUIRKS"]
 QUIRKS = Quirks(
     name="ollama",
     base_url="http://127.0.0.1:11434/v1",
+    speaks=("responses", "anthropic"),
     logit_bias=False,
     n=False,
     parallel_tool_calls=False,
@@ -14,4 +18,5 @@ QUIRKS = Quirks(
     efforts=("none", "low", "medium", "high"),
     reasoning_replay="reasoning",
     reasoning_replay_when="tool_turns",
+    responses_developer=False,
 )

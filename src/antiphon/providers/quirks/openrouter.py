@@ -9,6 +9,7 @@ QUIRKS = Quirks(
     base_url="https://openrouter.ai/api/v1",
     key_env=("OPENROUTER_API_KEY",),
     key_required=True,
+    speaks=("responses", "anthropic"),
     top_k=True,
     min_p=True,
     verbosity=True,

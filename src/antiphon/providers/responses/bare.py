@@ -28,7 +28,7 @@ from antiphon.providers.base import InlineMedia
 from antiphon.providers.custom import custom_function, wrap_custom
 from antiphon.providers.hosted import drop_item, drop_tools
 from antiphon.providers.names import ToolNames, wire_name
-from antiphon.providers.responses.items import thought_text
+from antiphon.providers.responses.items import said, thought_text
 from antiphon.providers.responses.parts import PartEditor
 from antiphon.providers.shared.parts import MEDIA, part_text
 
@@ -70,8 +70,8 @@ def bare_input(request: Request, target: Target, *, media: InlineMedia, thoughts
     return BareInput(writer.input, _BLANK_LINE.join(writer.instructions), writer.notices)
 
 
-def bare_tools(request: Request) -> BareTools:
-    """The tools as functions.
+def bare_tools(request: Request, *, nested: bool) -> BareTools:
+    """The tools as functions. `nested`: one of them is chosen as in Chat.
 
     Raises:
         RequestFault: 400 for hosted tools that the answer cannot do without, and for names that collide.
@@ -83,7 +83,8 @@ def bare_tools(request: Request) -> BareTools:
         return BareTools(tools, None, notices)
     if choice.mode == "function":
         name = wire_name(choice.name or "", choice.namespace)
-        return BareTools(tools, {"type": "function", "function": {"name": name}}, notices)
+        chosen: dict[str, object] = {"function": {"name": name}} if nested else {"name": name}
+        return BareTools(tools, {"type": "function", **chosen}, notices)
     return BareTools(tools, choice.mode, notices)
 
 
@@ -121,7 +122,7 @@ class _Writer:
                 self._message(item, value)
             case Reasoning():
                 own = item.provider in (None, self._provider)
-                thought = thought_text(value) if own and self._thoughts else None
+                thought = thought_text(item, value) if own and self._thoughts else None
                 if thought is not None:
                     self.input.append(Raw(thought))
             case FunctionCall() | CustomToolCall():
@@ -146,10 +147,9 @@ class _Writer:
 
     def _message(self, item: InputItem, message: Message) -> None:
         if message.role == "assistant":
-            text = _BLANK_LINE.join(_texts(message.parts()))
-            if text:
-                content = [{"type": "output_text", "text": text, "annotations": []}]
-                self.input.append({"type": "message", "role": "assistant", "status": "completed", "content": content})
+            raw = said(message)
+            if raw is not None:
+                self.input.append(Raw(raw))
         elif message.role == "user":
             parts = [self._part(part, item) for part in message.parts()]
             self.input.append({"type": "message", "role": "user", "content": parts})

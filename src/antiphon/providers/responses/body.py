@@ -124,7 +124,7 @@ def _put_bare(  # noqa: PLR0913 - the parts of one job
     body.pop("instructions", None)
     if written.instructions:
         body["instructions"] = written.instructions
-    offer = bare_tools(request)
+    offer = bare_tools(request, nested=quirks.responses_nested_choice)
     notices += offer.notices
     for name, value in (("tools", offer.tools or None), ("tool_choice", offer.choice)):
         body.pop(name, None)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from antiphon.protocol.faults import Fault, RequestFault
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
+from antiphon.providers.address import address
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
@@ -56,7 +57,7 @@ class ResponsesCodec:
             body.pop("stream_options", None)
         body.update(target.params)
         return Encoded(
-            url=f"{target.base_url}/responses",
+            url=address(target, "/responses"),
             headers=_headers(target, quirks, stream=stream),
             body=_encode(body),
             stream=stream,
@@ -70,11 +71,14 @@ class ResponsesCodec:
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
         quirks = effective(target.quirks, target.model)
-        expected = Expected()
+        thoughts = quirks.responses_thoughts and "reasoning.encrypted_content" in request.include
+        expected = Expected(thoughts=thoughts)
         if quirks.responses_bare:
             names = ToolNames(request.tools) if request.tools else None
             expected = Expected(
-                names=None if names is None or names.plain else names, hidden_limit=request.max_output_tokens
+                names=None if names is None or names.plain else names,
+                hidden_limit=request.max_output_tokens,
+                thoughts=thoughts,
             )
         return ResponsesDecoder(expected, target, content_type=content_type)
 

@@ -3,6 +3,7 @@
 Only a reasoning item goes with an id: the upstream's own, to which its sealed thought is bound.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -15,9 +16,10 @@ from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.responses.parts import PartEditor, parts_of
-from antiphon.providers.responses.state import read_thought
+from antiphon.providers.responses.state import read_clear, read_thought
+from antiphon.providers.shared.parts import part_text
 
-__all__ = ["ItemEditor", "thought_text"]
+__all__ = ["ItemEditor", "said", "thought_text"]
 
 
 _list = msgspec.json.Decoder(list[Raw]).decode
@@ -60,8 +62,16 @@ class ItemEditor:
         if isinstance(value, OtherItem):
             self._refuse_objects(item)
             return item.raw if value.type in _NAMED else _without(item.raw, "id")
-        where, parts = parts_of(item)
         role = value.role if isinstance(value, Message) else ""
+        if isinstance(value, Message) and role == "assistant" and self._quirks.responses_spelled_out:
+            return said(value)
+        raw = self._plain(item, role=role)
+        if role == "developer" and not self._quirks.responses_developer:
+            return _encode({**read_fields(raw), "role": Raw(b'"system"')})
+        return raw
+
+    def _plain(self, item: InputItem, *, role: str) -> bytes:
+        where, parts = parts_of(item)
         if any(isinstance(part, PlainText) or _has_media(part) for part in parts):
             return self._with_parts(item, where, role=role)
         if b'"id"' not in item.raw and b"null" not in item.raw:
@@ -94,7 +104,7 @@ class ItemEditor:
                 {name: raw for name, raw in fields.items() if raw != _NULL}
             )  # the client's own: not our seal
         if self._quirks.responses_thoughts and item.provider in (None, self._target.provider):
-            return thought_text(value)
+            return thought_text(item, value)
         return None
 
     def _refuse_objects(self, item: InputItem) -> None:
@@ -106,12 +116,28 @@ class ItemEditor:
             )
 
 
-def thought_text(value: Reasoning) -> bytes | None:
+def thought_text(item: InputItem, value: Reasoning) -> bytes | None:
     """The item with its text in clear, as servers want it that think in clear; `None` without text."""
-    text = value.text()
+    text = value.text() or (read_clear(item.state.payload) if item.state is not None else "")
     if not text:
         return None
-    return _encode({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": text}]})
+    content = [{"type": "reasoning_text", "text": text}]
+    return _encode({"type": "reasoning", "id": _name("rs", text), "summary": [], "content": content})
+
+
+def said(message: Message) -> bytes | None:
+    """What the assistant said with all the fields that strict servers demand; `None` where that is nothing."""
+    text = "\n\n".join(text for part in message.parts() if (text := part_text(part)))
+    if not text:
+        return None
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    fields = {"type": "message", "id": _name("msg", text), "role": "assistant", "status": "completed"}
+    return _encode({**fields, "content": content})
+
+
+def _name(prefix: str, text: str) -> str:
+    """An id for an upstream that demands one and looks nothing up by it."""
+    return f"{prefix}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
 def _has_media(part: object) -> bool:

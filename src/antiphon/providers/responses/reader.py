@@ -14,7 +14,7 @@ from antiphon.protocol.target import Target
 from antiphon.providers.names import ToolNames
 from antiphon.providers.responses.calls import CallTranslator
 from antiphon.providers.responses.events import Place, TextFrame, place_of, read_event
-from antiphon.providers.responses.state import write_thought
+from antiphon.providers.responses.state import write_clear, write_thought
 from antiphon.providers.responses.usage import usage_seen
 from antiphon.providers.shared.errors import UpstreamError, read_error
 from antiphon.providers.shared.faults import fault_of
@@ -50,10 +50,12 @@ class Expected(Struct, frozen=True):
     Attributes:
         names: the tools whose calls must be translated back, where the upstream knows functions only.
         hidden_limit: the limit of output, where the upstream does not say that it was reached.
+        thoughts: the upstream wants the text of thoughts back, and the client keeps what is sealed.
     """
 
     names: ToolNames | None = None
     hidden_limit: int | None = None
+    thoughts: bool = False
 
 
 class _Known:
@@ -234,6 +236,8 @@ class EventReader:
             self._relay(known.key, events.ItemAdded(0, 0, item), out=out)
         if isinstance(item, ReasoningItem):
             payload = write_thought(read_fields(raw))
+            if payload is None and self._expected.thoughts:
+                payload = write_clear(_thought_text(item))
             if payload is not None:
                 out.append(Seal(known.key, payload))
         self._relay(known.key, events.ItemDone(0, 0, item), out=out)
@@ -283,6 +287,11 @@ def _type(item: OutputItem) -> str:
 
 def _name(item: OutputItem) -> str:
     return item.id or (item.call_id if isinstance(item, FunctionCallItem | CustomCallItem) else "")
+
+
+def _thought_text(item: ReasoningItem) -> str:
+    parts = item.content if item.content is not UNSET and item.content else item.summary
+    return "\n\n".join(text for part in parts if isinstance(text := getattr(part, "text", ""), str) and text)
 
 
 def _string(fields: Fields, name: str) -> str:

@@ -1,12 +1,13 @@
 """What goes back to the upstream with a reasoning item: its own id and its sealed thought, byte for byte.
 
-Providers bind the one to the other. The payload is opaque to everybody else; it is a JSON object.
+Providers bind the one to the other. To those that think in clear the text of the thought goes back: clients lose it
+when they are only told to keep what is sealed. The payload is opaque to everybody else; it is a JSON object.
 """
 
 import msgspec
 from msgspec import Raw, Struct
 
-__all__ = ["Thought", "read_thought", "write_thought"]
+__all__ = ["Thought", "read_clear", "read_thought", "write_clear", "write_thought"]
 
 
 class Thought(Struct, frozen=True):
@@ -16,6 +17,12 @@ class Thought(Struct, frozen=True):
     encrypted_content: Raw
 
 
+class _Clear(Struct, frozen=True):
+    text: str
+
+
+_clear = msgspec.json.Decoder(_Clear)
+_encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Thought)
 _string = msgspec.json.Decoder(str)
 
@@ -37,3 +44,16 @@ def read_thought(payload: bytes) -> Thought | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return thought
+
+
+def write_clear(text: str) -> bytes | None:
+    """The payload for a thought whose text is wanted back; `None` without any."""
+    return _encode(_Clear(text)) if text else None
+
+
+def read_clear(payload: bytes) -> str:
+    """What `write_clear` was given, empty for anything else."""
+    try:
+        return _clear.decode(payload).text
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return ""

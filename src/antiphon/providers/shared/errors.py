@@ -54,8 +54,8 @@ def _find(value: object) -> object:
     if not isinstance(value, dict):
         return value
     error = value.get("error")
-    if isinstance(error, str) and error and "message" in value:
-        return {"code": error, **value}
+    if isinstance(error, str) and error:
+        return _flat(error, value)
     for inner in (error, value.get("errors"), value.get("detail")):
         if inner and isinstance(inner, (dict, list, str)):
             return _find(inner) if inner is not error else inner
@@ -63,6 +63,13 @@ def _find(value: object) -> object:
         return value
     base = value.get("base_resp")  # MiniMax: 200 and this
     return {"message": base.get("status_msg")} if isinstance(base, dict) and base.get("status_code") else None
+
+
+def _flat(error: str, value: dict[str, object]) -> object:
+    """`error` is a text: the code beside a message, or the message itself, at xAI with a code beside it."""
+    if "message" in value:
+        return {"code": error, **value}
+    return {"code": value["code"], "message": error} if isinstance(value.get("code"), str) else error
 
 
 def _read(fields: dict[str, object]) -> UpstreamError:
