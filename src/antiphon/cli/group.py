@@ -22,13 +22,18 @@ COMMANDS: Mapping[str, str] = {
     "chat": "Talk to a model through the running gateway.",
     "keys": "Make, list, stop and revoke the keys of clients.",
     "models": "Show which model names lead where.",
+    "client-config": "Print the settings with which Codex, Claude Code and others use this gateway.",
     "usage": "Show what was used, by model, key, provider or day.",
     "check-config": "Say what is wrong with a configuration.",
     "doctor": "Check one thing after the other, and say how to mend what is broken.",
     "version": "Print the version.",
 }
 
-_MODULES: Mapping[str, str] = {"serve": "serve_command", "check-config": "check_config"}
+_MODULES: Mapping[str, str] = {
+    "serve": "serve_command",
+    "check-config": "check_config",
+    "client-config": "client_config",
+}
 
 
 class Commands(click.Group):
