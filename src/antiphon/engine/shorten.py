@@ -51,12 +51,15 @@ def shorten(items: Sequence[InputItem], *, keep: float) -> Shortened | None:
     groups, droppable = _grouped(items)
     weights = [weight(item) for item in items]
     left, most = sum(weights), sum(weights) * keep
+    sizes = dict.fromkeys(groups, 0)
+    for size, group in zip(weights, groups, strict=True):
+        sizes[group] += size
     gone: set[int] = set()
     for group in droppable:
         if gone and left <= most:
             break
         gone.add(group)
-        left -= sum(size for size, own in zip(weights, groups, strict=True) if own == group)
+        left -= sizes.get(group, 0)
     if not gone:
         return None
     kept = tuple(item for item, group in zip(items, groups, strict=True) if group not in gone)
@@ -103,11 +106,12 @@ def _grouped(items: Sequence[InputItem]) -> tuple[list[int], list[int]]:
     starts = _turn_starts(items)
     grouper = _Grouper(starts[-1] if starts else 0)
     groups: list[int] = []
+    begins = frozenset(starts)
     for at, item in enumerate(items):
         if isinstance(item.value, Message) and item.value.role in ("system", "developer"):
             groups.append(_STAYS)
             continue
-        if at in starts:
+        if at in begins:
             grouper.turn()
         groups.append(grouper.place(at, item))
     turns = dict.fromkeys(group for group in groups[: starts[-1] if starts else 0] if group != _STAYS)

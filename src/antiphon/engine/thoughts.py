@@ -146,20 +146,21 @@ def _entries(
 def _wanted(items: Sequence[InputItem], *, all_calls: bool) -> dict[int, bytes]:
     """Place -> key of the calls that came without what belongs to them."""
     wanted: dict[int, bytes] = {}
+    asked: Message | None = None
     question = b""
     thought = False  # since the last thing that was said to the model
     for at, item in enumerate(items):
         value = item.value
         if isinstance(value, FunctionCall | CustomToolCall):
             if item.provider is None and item.state is None and (all_calls or not thought):
-                question = question or _question(items[:at])
+                question = question or _digest(asked)
                 wanted[at] = _key(value.call_id, value.name, namespace=value.namespace, question=question)
         elif isinstance(value, Reasoning):
             thought = thought or not _is_retold(item)
         elif not _is_assistants(item):
             thought = False
             if isinstance(value, Message) and value.role == "user":
-                question = b""
+                asked, question = value, b""
     return dict(list(wanted.items())[-_MOST_CALLS:])
 
 
@@ -218,13 +219,15 @@ def _is_assistants(item: InputItem) -> bool:
 
 def _question(items: Sequence[InputItem]) -> bytes:
     """Stands for what the user said last."""
+    said = (item.value for item in reversed(items) if isinstance(item.value, Message) and item.value.role == "user")
+    return _digest(next(said, None))
+
+
+def _digest(asked: Message | None) -> bytes:
     digest = hashlib.sha256()
-    for item in reversed(items):
-        if isinstance(item.value, Message) and item.value.role == "user":
-            for part in item.value.parts():
-                if isinstance(part, InputText | PlainText):
-                    digest.update(part.text.encode(errors="replace"))
-            break
+    for part in asked.parts() if asked is not None else ():
+        if isinstance(part, InputText | PlainText):
+            digest.update(part.text.encode(errors="replace"))
     return digest.digest()
 
 

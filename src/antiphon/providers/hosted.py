@@ -51,10 +51,14 @@ def drop_tools(request: Request, *, native: Collection[str] = ()) -> list[Notice
         RequestFault: 400, naming the type, for a tool that the answer cannot do without.
     """
     notices: list[Notice] = []
+    flat = True  # behind a namespace, which was one entry of the request, a tool's place cannot be told
     for index, tool in enumerate(request.tools):
-        if not isinstance(tool, HostedTool) or tool.type in native:
+        if not isinstance(tool, HostedTool):
+            flat = flat and not tool.namespace
             continue
-        place = _place(request, index)
+        if tool.type in native:
+            continue
+        place = f"tools[{index}]" if flat else "tools"
         if not tool.type.startswith(_DROPPABLE_TOOLS):
             raise RequestFault(
                 f"Tools of type '{tool.type[:80]}' are not supported for this model. Supported: 'function', 'custom' "
@@ -84,9 +88,3 @@ def drop_item(item: InputItem, other: OtherItem) -> Notice | None:
         code="unsupported_parameter",
         param=f"{item.path}.type",
     )
-
-
-def _place(request: Request, index: int) -> str:
-    """Where the tool stands in the request; behind a namespace, which was one entry there, that cannot be told."""
-    before = request.tools[:index]
-    return "tools" if any(not isinstance(tool, HostedTool) and tool.namespace for tool in before) else f"tools[{index}]"

@@ -66,7 +66,7 @@ class Items:
         self.items: list[InputItem] = []
         self.lost: list[str] = []
         self._kinds: dict[str, Literal["function", "custom"]] = {}
-        self._open: list[tuple[str, str]] = []  # calls that were not answered yet: id and name
+        self._open: dict[str, str] = {}  # calls that were not answered yet: id -> name
         self._path = ""
 
     def add(self, message: ChatMessage, index: int) -> None:
@@ -111,7 +111,7 @@ class Items:
         said = _said(message)
         if said or not (thought or message.tool_calls or message.function_call):
             self._put(Message("assistant", said))
-        self._open = []
+        self._open = {}
         for number, call in enumerate(message.tool_calls or ()):
             self._call(call, call.id or f"call_{index}_{number}", path=f"{self._path}.tool_calls[{number}]")
         if message.function_call is not None:
@@ -122,11 +122,11 @@ class Items:
         if custom is not None and call.type != "function":
             self._put(CustomToolCall(call_id, custom.name, custom.input))
             self._kinds[call_id] = "custom"
-            self._open.append((call_id, custom.name))
+            self._open[call_id] = custom.name
         elif function is not None and call.type != "custom":
             self._put(FunctionCall(call_id, function.name, _arguments(function)))
             self._kinds[call_id] = "function"
-            self._open.append((call_id, function.name))
+            self._open[call_id] = function.name
         else:
             kind = call.type or "function"
             raise RequestFault(
@@ -137,7 +137,7 @@ class Items:
 
     def _output(self, message: ToolMessage | FunctionMessage, parts: list[Part]) -> None:
         call_id = (message.tool_call_id if isinstance(message, ToolMessage) else None) or self._first_open(message)
-        self._open = [(one, name) for one, name in self._open if one != call_id]
+        self._open.pop(call_id, None)
         output: str | list[Part] = parts
         if all(isinstance(part, InputText) for part in parts):
             output = "\n".join(part.text for part in parts if isinstance(part, InputText))
@@ -148,7 +148,7 @@ class Items:
 
     def _first_open(self, message: ToolMessage | FunctionMessage) -> str:
         """The call that an answer without an id must mean: the first open one, of its name where it has one."""
-        for call_id, name in self._open:
+        for call_id, name in self._open.items():
             if message.name in (None, name):
                 return call_id
         if isinstance(message, ToolMessage):

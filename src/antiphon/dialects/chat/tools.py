@@ -126,7 +126,7 @@ def parse_choice(raw: Raw, tools: Sequence[Tool]) -> ToolChoice:
     if choice.type == "allowed_tools":
         return _allowed(choice, tools)
     if choice.type in ("function", "custom"):
-        name = _find(choice, tools, param=f"tool_choice.{choice.type}.name")
+        name = _find(choice, _keys(tools), param=f"tool_choice.{choice.type}.name")
         return ToolChoice("function", name, raw=Raw(_encode({"type": choice.type, "name": name})))
     if any(isinstance(tool, HostedTool) and tool.type == choice.type for tool in tools):
         return ToolChoice(hosted=choice.type, raw=raw.copy())
@@ -148,7 +148,7 @@ def parse_function_choice(raw: Raw, tools: Sequence[Tool]) -> ToolChoice:
         return ToolChoice()
     if isinstance(choice, str):
         return _mode(choice, tools, param="function_call")
-    name = _find(_Named(function=choice), tools, param="function_call.name")
+    name = _find(_Named(function=choice), _keys(tools), param="function_call.name")
     return ToolChoice("function", name, raw=Raw(_encode({"type": "function", "name": name})))
 
 
@@ -228,20 +228,28 @@ def _allowed(choice: _Choice, tools: Sequence[Tool]) -> ToolChoice:
             code="invalid_value",
             param="tool_choice.allowed_tools.tools",
         )
+    offered = _keys(tools)
     wire = [
-        {"type": one.type, "name": _find(one, tools, param=f"tool_choice.allowed_tools.tools[{index}].{one.type}.name")}
+        {
+            "type": one.type,
+            "name": _find(one, offered, param=f"tool_choice.allowed_tools.tools[{index}].{one.type}.name"),
+        }
         for index, one in enumerate(allowed.tools)
     ]
     echo = _encode({"type": "allowed_tools", "mode": allowed.mode, "tools": wire})
     return ToolChoice(allowed.mode, allowed=frozenset(tool_key(one["name"]) for one in wire), raw=Raw(echo))
 
 
-def _find(wanted: _Named, tools: Sequence[Tool], *, param: str) -> str:
+def _keys(tools: Sequence[Tool]) -> frozenset[tuple[bool, str]]:
+    """What can be chosen: whether it is a custom tool, and its name."""
+    return frozenset((isinstance(tool, CustomTool), tool.name) for tool in tools if not isinstance(tool, HostedTool))
+
+
+def _find(wanted: _Named, offered: frozenset[tuple[bool, str]], *, param: str) -> str:
     named = wanted.custom if wanted.type == "custom" else wanted.function
     if named is None:
         raise _missing(param)
-    kind = CustomTool if wanted.type == "custom" else FunctionTool
-    if not any(isinstance(tool, kind) and tool.name == named.name for tool in tools):
+    if (wanted.type == "custom", named.name) not in offered:
         noun = "custom tool" if wanted.type == "custom" else "function"
         raise RequestFault(
             f"Tool choice names the {noun} '{named.name[:80]}', which is not among those on offer.",

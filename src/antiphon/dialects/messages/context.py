@@ -42,7 +42,7 @@ class _Amount(Struct, frozen=True):
 _TRIGGER = _Amount(100_000, "input_tokens")
 
 _amount: msgspec.json.Decoder[_Amount | None] = msgspec.json.Decoder(_Amount | None)
-_inputs: msgspec.json.Decoder[bool | list[str] | None] = msgspec.json.Decoder(bool | list[str] | None)
+_inputs: msgspec.json.Decoder[bool | frozenset[str] | None] = msgspec.json.Decoder(bool | frozenset[str] | None)
 
 
 def is_done_here(edit: EditParams) -> bool:
@@ -70,8 +70,8 @@ class _Clearing(Struct, frozen=True):
     kept: int
     trigger: _Amount
     least: int
-    excluded: Sequence[str]
-    inputs: bool | list[str] | None
+    excluded: frozenset[str]
+    inputs: bool | frozenset[str] | None
 
     @classmethod
     def of(cls, edit: EditParams) -> "_Clearing":
@@ -80,7 +80,7 @@ class _Clearing(Struct, frozen=True):
             _KEEP if kept is None else kept.value,
             _amount.decode(edit.trigger) or _TRIGGER,
             0 if least is None else least.value,
-            edit.exclude_tools or (),
+            frozenset(edit.exclude_tools or ()),
             _inputs.decode(edit.clear_tool_inputs),
         )
 
@@ -100,7 +100,7 @@ def _cleared(request: Request, edit: EditParams) -> tuple[Request, AppliedEdit |
     return after, AppliedEdit(edit.type, len(doomed), saved)
 
 
-def _clearable(items: Sequence[InputItem], excluded: Sequence[str]) -> list[str]:
+def _clearable(items: Sequence[InputItem], excluded: frozenset[str]) -> list[str]:
     """Ids of the calls whose results may go, oldest first."""
     names = {item.value.call_id: item.value.name for item in items if isinstance(item.value, FunctionCall)}
     return [
@@ -122,7 +122,7 @@ def _fetches(output: FunctionCallOutput) -> bool:
     )
 
 
-def _edited(item: InputItem, doomed: set[str], *, inputs: bool | list[str] | None) -> InputItem:
+def _edited(item: InputItem, doomed: set[str], *, inputs: bool | frozenset[str] | None) -> InputItem:
     match item.value:
         case FunctionCallOutput(call_id=call_id) if call_id in doomed:
             fields = {"type": "function_call_output", "call_id": call_id, "output": _CLEARED}
@@ -134,5 +134,5 @@ def _edited(item: InputItem, doomed: set[str], *, inputs: bool | list[str] | Non
     return structs.replace(item, value=decode_item(raw, path=item.path), raw=raw)
 
 
-def _takes(inputs: bool | list[str] | None, name: str) -> bool:  # noqa: FBT001 - what stands on the wire
-    return inputs is True or (isinstance(inputs, list) and name in inputs)
+def _takes(inputs: bool | frozenset[str] | None, name: str) -> bool:  # noqa: FBT001 - what stands on the wire
+    return inputs is True or (isinstance(inputs, frozenset) and name in inputs)

@@ -28,6 +28,8 @@ __all__ = [
 # Bounded because larger integers can be read but not written back.
 _Count = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
+#: Each edit goes through all messages.
+_MOST_EDITS = 16
 
 
 class SystemBlock(Struct, frozen=True):
@@ -96,7 +98,7 @@ class EditParams(Struct, frozen=True):
 class ContextParams(Struct, frozen=True):
     """`context_management`."""
 
-    edits: list[EditParams] | None = None
+    edits: Annotated[list[EditParams], Meta(max_length=_MOST_EDITS)] | None = None
 
 
 class CountParams(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """`tool_choice`, checked against the tools that there are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -31,6 +31,9 @@ class _ChoiceParams(Struct, frozen=True):
     tools: list[Raw] | None = None
 
 
+#: (whether custom, name) -> the namespaces that have such a tool, `None` for none. Choices can be long, as can lists.
+_Offered = Mapping[tuple[bool, str], Mapping[str | None, int]]
+
 _choice = msgspec.json.Decoder(str | _ChoiceParams | None)
 _entry = msgspec.json.Decoder(_ChoiceParams)
 _encode = msgspec.json.Encoder().encode
@@ -51,7 +54,7 @@ def parse_tool_choice(raw: Raw, tools: Sequence[Tool]) -> ToolChoice:
     if isinstance(choice, str):
         return _mode(choice, has_tools=bool(tools))
     if choice.type in _KINDS:
-        name, namespace = _find(choice, tools, param="tool_choice.name")
+        name, namespace = _find(choice, _offered(tools), param="tool_choice.name")
         wire = _encode(_named(choice.type, name, namespace=namespace))
         return ToolChoice("function", name, raw=Raw(wire), namespace=namespace)
     if choice.type == "allowed_tools":
@@ -87,6 +90,8 @@ def _mode(mode: str, *, has_tools: bool) -> ToolChoice:
 def _allowed(choice: _ChoiceParams, tools: Sequence[Tool]) -> ToolChoice:
     keys: set[str] = set()
     wire: list[object] = []
+    offered = _offered(tools)
+    namespaces: set[str] = set()
     for index, raw in enumerate(choice.tools or ()):
         path = f"tool_choice.tools[{index}]"
         try:
@@ -94,13 +99,14 @@ def _allowed(choice: _ChoiceParams, tools: Sequence[Tool]) -> ToolChoice:
         except msgspec.ValidationError as error:
             raise validation_fault(error, prefix=path, expected=_ChoiceParams) from error
         if entry.type in _KINDS:
-            name, namespace = _find(entry, tools, param=f"{path}.name")
+            name, namespace = _find(entry, offered, param=f"{path}.name")
             keys.add(tool_key(name, namespace))
             wire.append(_named(entry.type, name, namespace=namespace))
             continue
         if entry.type == "namespace":
-            keys.update(_keys_in(entry.name or "", tools))
+            namespaces.add(entry.name or "")
         wire.append(raw)
+    keys.update(_keys_in(namespaces, tools))
     if choice.mode == "required" and not wire:
         raise RequestFault(
             "tool_choice 'allowed_tools' with mode 'required' needs at least one tool.",
@@ -113,32 +119,36 @@ def _allowed(choice: _ChoiceParams, tools: Sequence[Tool]) -> ToolChoice:
     return ToolChoice(choice.mode, allowed=frozenset(keys), raw=Raw(echo))
 
 
-def _find(wanted: _ChoiceParams, tools: Sequence[Tool], *, param: str) -> tuple[str, str | None]:
+def _offered(tools: Sequence[Tool]) -> _Offered:
+    found: dict[tuple[bool, str], dict[str | None, int]] = {}
+    for tool in tools:
+        if not isinstance(tool, HostedTool):
+            places = found.setdefault((isinstance(tool, CustomTool), tool.name), {})
+            places[tool.namespace or None] = places.get(tool.namespace or None, 0) + 1
+    return found
+
+
+def _find(wanted: _ChoiceParams, offered: _Offered, *, param: str) -> tuple[str, str | None]:
     """Name and namespace of the tool that is meant. The namespace may be left out where it is clear without."""
     nested = wanted.function if wanted.type == "function" else wanted.custom
     name = wanted.name or (nested.name if nested else "")
-    found = [
-        tool.namespace or None
-        for tool in tools
-        if not isinstance(tool, HostedTool)
-        and tool.name == name
-        and isinstance(tool, CustomTool) == (wanted.type == "custom")
-        and wanted.namespace in (None, tool.namespace or None)
-    ]
-    if wanted.namespace is None and None in found:
+    found = offered.get((wanted.type == "custom", name), {})
+    if wanted.namespace is not None:
+        found = {wanted.namespace: found[wanted.namespace]} if wanted.namespace in found else {}
+    elif None in found:
         return name, None
-    if len(found) == 1:
-        return name, found[0]
+    if len(found) == 1 and sum(found.values()) == 1:
+        return name, next(iter(found))
     kind = "function" if wanted.type == "function" else "custom tool"
     why = "stands in several namespaces: name one" if found else "is not in 'tools'"
     raise RequestFault(f"Tool choice names the {kind} '{name[:80]}', which {why}.", code="invalid_value", param=param)
 
 
-def _keys_in(namespace: str, tools: Sequence[Tool]) -> set[str]:
+def _keys_in(namespaces: set[str], tools: Sequence[Tool]) -> set[str]:
     return {
-        tool_key(tool.name, namespace)
+        tool_key(tool.name, tool.namespace)
         for tool in tools
-        if not isinstance(tool, HostedTool) and tool.namespace == namespace
+        if not isinstance(tool, HostedTool) and isinstance(tool.namespace, str) and tool.namespace in namespaces
     }
 
 

@@ -263,7 +263,7 @@ class Transcript:
 
     def _lift(self, part: Part, turn: _Turn, *, call_id: str, path: str) -> TextPart:
         """Put a part that is no text into the user message behind the outputs. Returns what refers to it."""
-        number = 1 + sum(not isinstance(lifted, TextPart) for lifted in turn.lifted)
+        number = 1 + len(turn.lifted) // 2  # each with what it is called
         content = self._parts.write(part, path)
         if isinstance(content, TextPart):
             return content

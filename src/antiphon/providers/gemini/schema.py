@@ -37,6 +37,8 @@ _DEEPEST = 32
 #: How often one reference may stand inside itself, and how many schemas a reduced one may hold.
 _TURNS = 2
 _LARGEST = 5000
+#: How many bytes may be written: where references are many, what they point at is written as often.
+_LARGEST_BYTES = 1024 * 1024
 
 _decode = msgspec.json.Decoder(_Json).decode
 _encode = msgspec.json.Encoder().encode
@@ -54,23 +56,27 @@ def reduced(schema: Raw) -> Raw:
 class _Reducer:
     """One schema with its definitions."""
 
-    __slots__ = ("_count", "_root")
+    __slots__ = ("_bytes", "_count", "_root")
 
     def __init__(self, root: _Json) -> None:
         self._root = root
         self._count = 0
+        self._bytes = 0
 
     def reduce(self, schema: object, trail: tuple[str, ...], *, depth: int) -> _Json:
         """One node. `trail` are the references that led here."""
         self._count += 1
-        if not isinstance(schema, dict) or depth > _DEEPEST or self._count > _LARGEST:
+        is_too_large = depth > _DEEPEST or self._count > _LARGEST or self._bytes > _LARGEST_BYTES
+        if is_too_large or not isinstance(schema, dict):
             return {"type": "object"}
         reference = schema.get("$ref")
         if isinstance(reference, str):
             return self._referred(schema, reference, trail=trail, depth=depth)
         found = {name: schema[name] for name in _KEPT if name in schema}
-        if found.get("format") not in _FORMATS:
+        if not (isinstance(kind := found.get("format"), str) and kind in _FORMATS):
             found.pop("format", None)
+        if found:
+            self._bytes += len(_encode(found))
         self._type(schema, found, trail=trail, depth=depth)
         self._inside(schema, found, trail=trail, depth=depth)
         return found
@@ -114,7 +120,7 @@ class _Reducer:
             }
             required = schema.get("required")
             if isinstance(required, list):
-                found["required"] = [name for name in required if name in properties]
+                found["required"] = [name for name in required if isinstance(name, str) and name in properties]
         if "items" in schema:
             found["items"] = self.reduce(schema["items"], trail, depth=depth + 1)
         elif found.get("type") == "array":
@@ -149,9 +155,15 @@ def _merge(found: _Json, more: Mapping[str, object]) -> None:
         if isinstance(have, dict) and isinstance(value, dict):
             found[name] = {**value, **have}
         elif isinstance(have, list) and isinstance(value, list):
-            found[name] = have + [entry for entry in value if entry not in have]
+            found[name] = _joined(have, value)
         else:
             found.setdefault(name, value)
+
+
+def _joined(have: list[object], more: list[object]) -> list[object]:
+    """Without repetition. Such lists can be long."""
+    known = {_encode(entry) for entry in have}
+    return have + [entry for entry in more if _encode(entry) not in known]
 
 
 def _enum(schema: _Json, found: _Json) -> None:
