@@ -138,6 +138,15 @@ def test_a_seal_comes_back_in_the_details() -> None:
     ]
 
 
+def test_each_seal_comes_back_as_a_thought_of_its_own() -> None:
+    details = [{"type": "reasoning.encrypted", "data": seal, "index": at} for at, seal in enumerate(("one", "two"))]
+    assert read({"role": "assistant", "content": "So.", "reasoning_content": "Hm.", "reasoning_details": details}) == [
+        {"type": "reasoning", "summary": [text("summary_text", "Hm.")], "encrypted_content": "one"},
+        {"type": "reasoning", "summary": [], "encrypted_content": "two"},
+        message("assistant", {"type": "output_text", "text": "So.", "annotations": []}),
+    ]
+
+
 def test_the_predecessors_of_tools_find_each_other_by_name() -> None:
     assert read(
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},

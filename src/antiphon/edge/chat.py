@@ -16,6 +16,7 @@ __all__ = ["create"]
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
         "input": "messages",
+        "input.reasoning": "messages.reasoning_content",
         "max_output_tokens": "max_completion_tokens",
         "reasoning": "reasoning_effort",
         "reasoning.effort": "reasoning_effort",

@@ -21,6 +21,7 @@ _BETA = b"anthropic-beta"
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
         "input": "messages",
+        "input.reasoning": "messages.thinking",
         "instructions": "system",
         "max_output_tokens": "max_tokens",
         "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",

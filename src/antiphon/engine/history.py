@@ -18,6 +18,7 @@ from antiphon.protocol.items import (
     InputItem,
     ItemReference,
     Message,
+    OtherItem,
     decode_item,
 )
 from antiphon.protocol.records import Tenant, Turn
@@ -139,7 +140,8 @@ def _turn_items(turn: Turn, opener: StateOpener) -> list[InputItem]:
     states = opener.turn(turn, path=_HISTORY_PATH)
     for raw in turn_output(turn):
         value = decode_item(raw, path=_HISTORY_PATH)
-        items.append(InputItem(value, bytes(raw), _HISTORY_PATH, turn.provider, states.get(value.id or "")))
+        item = InputItem(value, bytes(raw), _HISTORY_PATH, turn.provider, states.get(value.id or ""))
+        items.append(opener.item(item) if isinstance(value, OtherItem) else item)
     return items
 
 

@@ -226,7 +226,7 @@ class Run:
                 self._note(delta)
         if self._allowed is not None:
             output = self._allowed.filter(output)
-        if output and (caused := self._assembler.feed(output)):
+        if output and (caused := self._assembler.feed(self._vault.cover(output))):
             await self._send(caused)
         if broke is not None:
             raise broke

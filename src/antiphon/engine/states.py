@@ -11,13 +11,33 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from antiphon.engine.seal import Origin, Sealer, is_envelope
+from antiphon.protocol.blocks import SealWriter
+from antiphon.protocol.deltas import OutputDelta, Relayed
+from antiphon.protocol.events import ItemAdded, ItemDone
+from antiphon.protocol.extended import extended, extras
 from antiphon.protocol.ids import ResponseId
-from antiphon.protocol.items import InputItem, ItemState, Reasoning
+from antiphon.protocol.items import InputItem, ItemState, OtherItem, Reasoning
 from antiphon.protocol.records import Tenant, Turn
-from antiphon.protocol.request import Notice
+from antiphon.protocol.request import NULL, Notice
+from antiphon.protocol.response import OpaqueItem
 from antiphon.protocol.target import Target
 
-__all__ = ["NOBODY", "StateOpener", "at_home", "enveloped", "item_state", "lock_states", "origin_of", "shown_output"]
+__all__ = [
+    "NOBODY",
+    "StateOpener",
+    "at_home",
+    "covered",
+    "enveloped",
+    "item_state",
+    "lock_states",
+    "origin_of",
+    "shown_output",
+]
+
+#: Kinds of items that may hold what only their maker can read.
+_CARRIERS = (Reasoning, OtherItem)
+_BLOB = "encrypted_content"
+_QUOTED_BLOB = b'"encrypted_content"'
 
 #: Provider of a thought of which nobody knows who can read it: no codec sends it.
 NOBODY = ""
@@ -35,9 +55,16 @@ class _Head(Struct, frozen=True):
     id: str | None = None
 
 
+class _Sealed(Struct, frozen=True):
+    """An item that may hold something that only its maker can read, as `compaction` items do."""
+
+    encrypted_content: str | None = None
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _kept = msgspec.msgpack.Decoder(_Kept)
 _head = msgspec.json.Decoder(_Head)
+_sealed = msgspec.json.Decoder(_Sealed)
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _resource = msgspec.json.Decoder(dict[str, Raw])
 _list = msgspec.json.Decoder(list[Raw])
@@ -74,19 +101,20 @@ class StateOpener:
 
     def items(self, items: Iterable[InputItem]) -> tuple[InputItem, ...]:
         """The items with what is in their envelopes."""
-        return tuple([self.item(item) if type(item.value) is Reasoning else item for item in items])
+        return tuple([self.item(item) if type(item.value) in _CARRIERS else item for item in items])
 
     def item(self, item: InputItem) -> InputItem:
         """The same for one. What does not open belongs to nobody; what others have sealed stays as it is."""
-        value = item.value
-        if not isinstance(value, Reasoning) or not value.encrypted_content or not is_envelope(value.encrypted_content):
+        blob = _blob(item)
+        if not blob or not is_envelope(blob):
             return item
-        found = self._sealer.open(self._tenant, value.encrypted_content)
+        found = self._sealer.open(self._tenant, blob)
         if found is None:
             self._tell(item.path)
             return structs.replace(item, provider=NOBODY)
         origin, payload = found
-        return structs.replace(item, provider=origin.provider, state=item_state(origin, payload))
+        opened = structs.replace(item, provider=origin.provider, state=item_state(origin, payload))
+        return opened if isinstance(item.value, Reasoning) else _with_blob(opened, payload.decode())
 
     def turn(self, turn: Turn, *, path: str) -> Mapping[str, ItemState]:
         """The states of a stored turn's output items, by item id."""
@@ -112,12 +140,16 @@ def at_home(items: Sequence[InputItem], target: Target) -> tuple[tuple[InputItem
     is replayed, a codec decides by the item's provider. A sealed thought that is not from here may be of a provider
     that speaks Responses, and is left to one.
     """
-    if not any(item.state is not None or type(item.value) is Reasoning for item in items):
+    if not any(item.state is not None or type(item.value) in _CARRIERS for item in items):
         return tuple(items), []
     origin = origin_of(target)
     left_out: dict[str, Notice] = {}
     kept: list[InputItem] = []
     for item in items:
+        if type(item.value) is OtherItem and not _reads(item, target):
+            if item.provider != NOBODY:  # of that one it was told before
+                left_out.setdefault(item.path, Notice(item.path, "dropped", "foreign_compaction"))
+            continue
         seen = _seen_by(item, origin, takes_blobs=target.protocol == "responses")
         if seen is not item or _is_strange(item, origin):
             left_out.setdefault(item.path, Notice(item.path, "dropped", "foreign_reasoning"))
@@ -136,6 +168,17 @@ def _seen_by(item: InputItem, origin: Origin, *, takes_blobs: bool) -> InputItem
     return item
 
 
+def _reads(item: InputItem, target: Target) -> bool:
+    """Whether the target can make anything of an item that only its maker can read. True for all others."""
+    if _blob(item) is None:
+        return True
+    if item.provider is None:  # the client has it from elsewhere
+        return target.protocol == "responses"
+    state, origin = item.state, origin_of(target)
+    made = origin if state is None else Origin(item.provider, state.model, state.credential)
+    return item.provider == origin.provider and made == origin
+
+
 def _is_strange(item: InputItem, origin: Origin) -> bool:
     """A thought in clear that another provider had. One of nobody's was told of before."""
     return type(item.value) is Reasoning and bool(item.provider) and item.provider != origin.provider
@@ -144,15 +187,32 @@ def _is_strange(item: InputItem, origin: Origin) -> bool:
 def enveloped(item: InputItem, sealer: Sealer, tenant: Tenant) -> InputItem:
     """A stored thought as a client would hold it: in an envelope, so that it can be stored once more."""
     value, state = item.value, item.state
-    if not isinstance(value, Reasoning) or not item.provider:
+    if type(value) not in _CARRIERS or not item.provider:
         return item
     origin = Origin(item.provider, state.model if state else "", state.credential if state else "")
+    if not isinstance(value, Reasoning):
+        return item if state is None else _with_blob(item, sealer.seal(tenant, origin, state.payload))
     envelope = sealer.seal(tenant, origin, state.payload if state else b"")
     return structs.replace(
         item,
         value=structs.replace(value, encrypted_content=envelope),
         raw=msgspec.json.encode({**_fields.decode(item.raw), "encrypted_content": envelope}),
     )
+
+
+def covered(delta: OutputDelta, seal: SealWriter) -> OutputDelta:
+    """A relayed item with an envelope around what only its upstream can read; every other delta as it is."""
+    if type(delta) is not Relayed or not isinstance(delta.event, ItemAdded | ItemDone):
+        return delta
+    item = delta.event.item
+    if not isinstance(item, OpaqueItem):
+        return delta
+    raw = extras(item).get(_BLOB, NULL)
+    blob = msgspec.json.decode(raw)
+    if not isinstance(blob, str) or not blob:
+        return delta
+    envelope = Raw(msgspec.json.encode(seal(blob.encode())))
+    return structs.replace(delta, event=structs.replace(delta.event, item=extended(item, {_BLOB: envelope})))
 
 
 def shown_output(resource: bytes, turn: Turn, *, sealer: Sealer, tenant: Tenant) -> bytes:
@@ -174,3 +234,20 @@ def shown_output(resource: bytes, turn: Turn, *, sealer: Sealer, tenant: Tenant)
 
 def _purpose(owner: ResponseId) -> bytes:
     return b"turn" + owner
+
+
+def _blob(item: InputItem) -> str | None:
+    """What only the item's maker can read, in an envelope or not."""
+    value = item.value
+    if isinstance(value, Reasoning):
+        return value.encrypted_content
+    if not isinstance(value, OtherItem) or _QUOTED_BLOB not in item.raw:
+        return None
+    try:
+        return _sealed.decode(item.raw).encrypted_content
+    except msgspec.ValidationError:  # something else of that name
+        return None
+
+
+def _with_blob(item: InputItem, blob: str) -> InputItem:
+    return structs.replace(item, raw=msgspec.json.encode({**_fields.decode(item.raw), _BLOB: blob}))

@@ -35,7 +35,7 @@ from antiphon.providers.registry import effective
 __all__ = ["Keeper", "wants_back"]
 
 #: Where a thought stands that no client sent.
-_PATH = "reasoning"
+_PATH = "input.reasoning"
 #: Calls of one request that are asked for, the newest.
 _MOST_CALLS = 256
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from antiphon.engine.prepare import Parts, Plan
-from antiphon.engine.states import lock_states, origin_of
+from antiphon.engine.states import covered, lock_states, origin_of
 from antiphon.engine.thoughts import Keeper
+from antiphon.protocol.deltas import OutputDelta
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import CallState, Tenant
 from antiphon.protocol.response import CustomCallItem, FunctionCallItem, Response
@@ -32,6 +33,10 @@ class Vault:
         if self.plan is None:
             return ""
         return self._parts.sealer.seal(self._tenant, origin_of(self.plan.call.target), payload)
+
+    def cover(self, output: Sequence[OutputDelta]) -> list[OutputDelta]:
+        """The deltas, with what only the upstream can read in envelopes."""
+        return [covered(delta, self.seal) for delta in output]
 
     def locked(self, states: Mapping[str, bytes]) -> bytes:
         """The states of the output, for its row."""

@@ -43,6 +43,12 @@ def test_neighbours_of_one_role_become_one() -> None:
     ]
 
 
+def test_a_conversation_that_the_model_began_gets_a_user_before_it() -> None:
+    encoded = encode(input=[{"role": "assistant", "content": "Hi."}, {"role": "user", "content": "Yes?"}])
+    assert b'"contents":[{"role":"user","parts":[{"text":"Continue."}]},{"role":"model"' in encoded.body
+    assert [notice.reason for notice in encoded.notices] == ["first_message_must_be_user"]
+
+
 def test_instructions_alone_get_something_to_answer() -> None:
     encoded = encode(input=[{"role": "system", "content": "Be brief."}])
     assert b'"contents":[{"role":"user","parts":[{"text":"Continue."}]}]' in encoded.body

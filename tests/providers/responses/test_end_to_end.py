@@ -330,3 +330,58 @@ def test_an_answer_in_one_piece_becomes_a_stream(tmp_path: Path) -> None:
         checked = check_stream(gateway.stream(model="test/gpt-5", input="Hi"))
     assert up.requests[0].wants_stream
     assert checked.text == "Hello."
+
+
+COMPACTED: Json = {"id": "cmp_native", "type": "compaction", "encrypted_content": "gAAAcomp+/="}
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_compaction_leaves_in_an_envelope_and_goes_home_as_it_came(tmp_path: Path, store: bool) -> None:
+    asked = {"model": "test/gpt-5", "store": store}
+    with between(says(COMPACTED, native.message("Hi.")), tmp_path) as (gateway, up):
+        first = gateway.request("POST", "/v1/responses", body={**asked, "input": "Hi"}).json
+        more: Json = {"role": "user", "content": "More."}
+        if store:
+            body = {**asked, "input": [more], "previous_response_id": first["id"]}
+        else:
+            body = {**asked, "input": [*first["output"], more]}
+        second = gateway.request("POST", "/v1/responses", body=body)
+        listed = gateway.request("GET", f"/v1/responses/{second.json['id']}/input_items") if store else second
+    assert first["output"][0]["encrypted_content"].startswith("antiphon/")
+    assert COMPACTED["encrypted_content"].encode() not in second.body + listed.body
+    sent = [item for item in up.requests[1].json["input"] if item.get("type") == "compaction"]
+    assert sent == [{"type": "compaction", "encrypted_content": COMPACTED["encrypted_content"]}]
+    assert "x-antiphon-ignored" not in second.headers
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_compaction_is_dropped_by_name_where_nobody_can_read_it(tmp_path: Path, store: bool) -> None:
+    asked = {"store": store}
+    with between(says(COMPACTED, native.message("Hi.")), tmp_path) as (gateway, up):
+        first = gateway.request("POST", "/v1/responses", body={**asked, "model": "test/gpt-5", "input": "Hi"}).json
+        more: Json = {"role": "user", "content": "More."}
+        history = {"previous_response_id": first["id"]} if store else {}
+        items = [more] if store else [*first["output"], more]
+        body = {**asked, **history, "model": "test/gpt-5-mini", "input": items}
+        second = gateway.request("POST", "/v1/responses", body=body)
+    assert second.headers["x-antiphon-ignored"] == ("previous_response_id" if store else "input[0]")
+    assert b"compaction" not in up.requests[1].body
+
+
+def test_a_compaction_that_the_client_has_from_elsewhere_is_passed_on(tmp_path: Path) -> None:
+    blob: Json = {"type": "compaction", "encrypted_content": "gAAAelsewhere"}
+    with between(says(native.message("Hi.")), tmp_path) as (gateway, up):
+        gateway.request(
+            "POST", "/v1/responses", body={"model": "test/gpt-5", "input": [blob, QUESTION], "store": False}
+        )
+    assert up.requests[0].json["input"][0] == blob
+
+
+def test_no_response_of_ours_is_named_to_the_upstream(tmp_path: Path) -> None:
+    with between(says(native.message("Hi.")), tmp_path) as (gateway, up):
+        first = gateway.request("POST", "/v1/responses", body={"model": "test/gpt-5", "input": "Hi"}).json
+        options = {"mode": "explicit", "comparison_response_id": first["id"]}
+        body = {"model": "test/gpt-5", "input": "Hi", "prompt_cache_options": options}
+        second = gateway.request("POST", "/v1/responses", body=body)
+    assert up.requests[1].json["prompt_cache_options"] == {"mode": "explicit"}
+    assert second.headers["x-antiphon-ignored"] == "prompt_cache_options.comparison_response_id"

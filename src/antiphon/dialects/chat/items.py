@@ -105,11 +105,11 @@ class Items:
                 code="unsupported_parameter",
                 param=f"{self._path}.audio",
             )
-        thought = _thought(message)
-        if thought is not None:
+        thoughts = _thoughts(message)
+        for thought in thoughts:
             self._put(thought)
         said = _said(message)
-        if said or not (thought or message.tool_calls or message.function_call):
+        if said or not (thoughts or message.tool_calls or message.function_call):
             self._put(Message("assistant", said))
         self._open = {}
         for number, call in enumerate(message.tool_calls or ()):
@@ -176,20 +176,22 @@ def read_messages(messages: Sequence[ChatMessage]) -> Items:
     return read
 
 
-def _thought(message: AssistantMessage) -> Reasoning | None:
+def _thoughts(message: AssistantMessage) -> list[Reasoning]:
+    """One for each seal; which of them the text belongs to cannot be told any more: it goes with the first."""
     texts: list[str] = []
-    sealed: str | None = None
+    sealed: list[str] = []
     for detail in message.reasoning_details or ():
-        sealed = detail.data or sealed
+        sealed += [detail.data] if detail.data else []
         texts += [text for text in (detail.text or detail.summary,) if text]
     if not texts:
         plain = message.reasoning_content or message.reasoning
         texts = [plain] if plain else []
     if not texts and isinstance(message.content, list):
         texts = [text for part in message.content if isinstance(part, ThinkingPart) and (text := part.text())]
-    if not texts and sealed is None:
-        return None
-    return Reasoning([SummaryText(text) for text in texts], encrypted_content=sealed)
+    if not texts and not sealed:
+        return []
+    first = Reasoning([SummaryText(text) for text in texts], encrypted_content=sealed[0] if sealed else None)
+    return [first, *(Reasoning([], encrypted_content=one) for one in sealed[1:])]
 
 
 def _said(message: AssistantMessage) -> list[Part]:

@@ -127,6 +127,10 @@ class Transcript:
             else:
                 found.append(entry)
                 current = len(found)
+        if found and found[0].role == "model":
+            found.insert(0, Content("user", [WirePart(text=_GO_ON)]))
+            current += 1
+            self.notices.append(Notice("input", "emulated", "first_message_must_be_user"))
         if not found or (found[-1].role == "model" and not self._facts.model_last):
             found.append(Content("user", [WirePart(text=_GO_ON)]))
             self.notices.append(Notice("input", "emulated", "last_message_must_be_user"))

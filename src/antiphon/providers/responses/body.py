@@ -29,6 +29,8 @@ _LACKS = "not_supported_by_upstream"
 _OUR_INCLUDES = "antiphon."
 _SEALED = "reasoning.encrypted_content"
 _SOURCES = "web_search_call.action.sources"
+_CACHE = "prompt_cache_options"
+_COMPARED = "comparison_response_id"
 
 #: What is done here, and would do harm there.
 _OURS = ("previous_response_id", "background", "background_options", "conversation", "metadata", "max_tokens", "n")
@@ -66,6 +68,7 @@ def edit_body(request: Request, target: Target, *, media: InlineMedia) -> Writte
     if isinstance(text, Raw) and request.text.verbosity is not None:
         body["text"] = {**read_fields(text), "verbosity": request.text.verbosity}
     _put_include(body, request, quirks)
+    _drop_comparison(body, notices)
     if quirks.responses_bare:
         _put_bare(body, request, quirks, media=media, target=target, notices=notices)
         return Written(body, notices)
@@ -139,6 +142,17 @@ def _put_identifiers(body: dict[str, object], request: Request) -> None:
         body.pop(name, None)
         if value is not None:
             body[name] = value
+
+
+def _drop_comparison(body: dict[str, object], notices: list[Notice]) -> None:
+    """The one field deep inside that names a response: one of ours, of which the upstream knows nothing."""
+    options = body.get(_CACHE)
+    if not isinstance(options, Raw) or bytes(options)[:1] != b"{":
+        return
+    kept = read_fields(options)
+    if kept.pop(_COMPARED, Raw(b"null")) != Raw(b"null"):
+        notices.append(Notice(f"{_CACHE}.{_COMPARED}", "dropped", _LACKS))
+        body[_CACHE] = kept
 
 
 def _put_include(body: dict[str, object], request: Request, quirks: Quirks) -> None:
