@@ -144,6 +144,18 @@ def test_a_call_that_was_not_allowed_is_noted_in_the_record(stage: Stage) -> Non
     assert (notice["where"], notice["reason"], notice["asked"]) == ("tool_choice", "call_not_allowed", "weather")
 
 
+def test_without_parallel_calls_only_the_first_one_is_left(stage: Stage) -> None:
+    """Whatever the upstream makes of the field."""
+    model = stage.model(_two_calls)
+    for response in (
+        model.stream(tools=TOOLS, parallel_tool_calls=False).response,
+        model.ask(tools=TOOLS, parallel_tool_calls=False),
+    ):
+        assert [item["name"] for item in response["output"]] == ["weather"]
+        (notice,) = model.record(response["id"])["notices"]
+        assert (notice["where"], notice["reason"], notice["asked"]) == ("parallel_tool_calls", "too_many_calls", "time")
+
+
 def test_a_turn_with_no_allowed_call_ends_without_output(stage: Stage) -> None:
     model = stage.model(answer(chat_json(None, tool_calls=CALLS[:1])))
     choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "time"}]}

@@ -17,11 +17,12 @@ __all__ = ["AllowedCalls"]
 class AllowedCalls:
     """Drops the deltas of calls beyond the limits, and remembers that it did. One per run."""
 
-    __slots__ = ("_choice", "_dropped", "_known", "_left", "notices")
+    __slots__ = ("_choice", "_dropped", "_known", "_left", "_limit", "notices")
 
-    def __init__(self, choice: ToolChoice, most: int | None) -> None:
+    def __init__(self, choice: ToolChoice, most: int | None, *, limit: str = "max_tool_calls") -> None:
         self._choice = choice
         self._left = most
+        self._limit = limit  # the field that set it
         self._dropped: set[Key] = set()
         self._known: set[Key] = set()  # relayed calls that were judged
         self.notices: list[Notice] = []
@@ -32,6 +33,8 @@ class AllowedCalls:
         most = request.max_tool_calls
         if most is not None and any(isinstance(tool, HostedTool) for tool in request.tools):
             most = None
+        if request.parallel_tool_calls is False and most != 0:
+            return cls(request.tool_choice, 1, limit="parallel_tool_calls")
         return None if most is None and request.tool_choice.allowed is None else cls(request.tool_choice, most)
 
     def filter(self, deltas: Sequence[OutputDelta]) -> list[OutputDelta]:
@@ -59,7 +62,7 @@ class AllowedCalls:
         if not self._choice.allows(name, namespace):
             self.notices.append(Notice("tool_choice", "dropped", "call_not_allowed", asked=name))
         elif self._left == 0:
-            self.notices.append(Notice("max_tool_calls", "dropped", "too_many_calls", asked=name))
+            self.notices.append(Notice(self._limit, "dropped", "too_many_calls", asked=name))
         else:
             self._dropped.discard(key)
             if self._left is not None:

@@ -120,7 +120,9 @@ _CREATE = {
         _TOOLS,
     ),
     "tool_choice": _served("Whether tools may or must be called. Default `auto`.", _TOOL_CHOICE),
-    "parallel_tool_calls": _tuning("Whether one answer may hold several calls. Default true."),
+    "parallel_tool_calls": _served(
+        "Whether one answer may hold several calls. Default true. If not, the first one is left."
+    ),
     "max_tool_calls": _served(
         "Limits the calls of hosted tools. Where there are only tools of your own, it limits those: further calls "
         "never reach you."

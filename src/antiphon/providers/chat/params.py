@@ -143,8 +143,10 @@ class ParamWriter:
         if choice is not None:
             self.body["tool_choice"] = choice
         parallel = request.parallel_tool_calls
-        if parallel is not None and (quirks.parallel_tool_calls or not parallel):
-            self._give("parallel_tool_calls", parallel, accepted=quirks.parallel_tool_calls)
+        if parallel is not None and quirks.parallel_tool_calls:
+            self.body["parallel_tool_calls"] = parallel
+        elif parallel is False:
+            self.notices.append(Notice("parallel_tool_calls", "emulated", "first_call_only"))
 
     def _tool_choice(self, names: ToolNames) -> object:
         """What to send, `None` for the default, which is left out."""
