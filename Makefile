@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	&& echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+AGENTS := .build/agents
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar off
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
 
@@ -16,7 +17,7 @@ install = rm -f $(VENV)/.installed; \
 	if [ -t 1 ]; then printf '\r\033[K'; fi; \
 	test -e $(VENV)/.installed || { echo "That failed, for the reason above."; exit 1; }
 
-.PHONY: serve test test-long lint types bench lock clean wheel
+.PHONY: serve test test-long agents lint types bench lock clean wheel
 
 serve: $(VENV)/.serve  ## start Antiphon on 127.0.0.1:8000 with its local model
 	@exec $(BIN)/antiphon serve $(ARGS)
@@ -24,8 +25,12 @@ serve: $(VENV)/.serve  ## start Antiphon on 127.0.0.1:8000 with its local model
 test: lint types  ## what CI runs
 	$(PYTEST) -m "not long"
 
-test-long: lint types  ## the full figures: fuzz, crash, and everything else
+test-long: lint types $(AGENTS)/.python  ## the full figures: fuzz, crash, agents, and everything else
 	ANTIPHON_FUZZ_N=1000000 $(PYTEST) -n 2 --timeout=3600
+
+agents: $(VENV)/.test $(AGENTS)/.python  ## real agents through every wire format; renews the table in docs/quality.md
+	@failed=0; $(PYTEST) -n 2 --junitxml=$(AGENTS)/results.xml tests/agents || failed=1; \
+		$(BIN)/python -m tests.agents.table $(AGENTS)/results.xml && exit $$failed
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -46,6 +51,8 @@ lock:  ## renew the hashed requirement files (needs uv)
 		pyproject.toml --extra local --extra postgres -o requirements/serve.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header \
 		-c requirements/serve.txt pyproject.toml --all-extras --group test -o requirements/test.txt
+	uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header \
+		--group pyproject.toml:agents -o requirements/agents.txt
 
 clean:
 	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .hypothesis
@@ -65,6 +72,13 @@ $(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the tests need, once ..."
 	@$(call install,requirements/test.txt)
 	@$(MAKE) --no-print-directory --silent $(BIN)/antiphon
+	@touch $@
+
+# The frameworks that are only here to be clients; the command lines are fetched by their tests.
+$(AGENTS)/.python: requirements/agents.txt | $(VENV)/bin/python
+	@echo "Installing the agents' frameworks, once ..."
+	@mkdir -p $(AGENTS) && $(BIN)/python -m venv --clear $(AGENTS)/python
+	@$(AGENTS)/python/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # The source tree itself, importable, without a build step.

@@ -5,7 +5,7 @@
 Each turn is the list of blocks of one answer; it is streamed or sent whole, as the request asks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,11 @@ from tests.helpers.upstream import Reply, Seen, answer
 __all__ = ["Claude", "api_error", "call", "message", "message_events", "redacted", "text", "thinking"]
 
 KEYS = ("x-api-key", "authorization", "api-key")
+
+
+Turn = Sequence[JSON] | JSON | Reply
+#: One after the other, or whatever a function of the request's body says.
+Turns = Sequence[Turn] | Callable[[JSON], Turn]
 
 
 def text(words: str, **fields: Any) -> JSON:
@@ -76,8 +81,8 @@ class Claude:
         broken: rules that requests broke; a test that expects none asserts so.
     """
 
-    def __init__(self, turns: Sequence[Sequence[JSON] | JSON | Reply]) -> None:
-        self._turns = list(turns)
+    def __init__(self, turns: Turns) -> None:
+        self._next = turns if callable(turns) else _one_by_one(list(turns))
         self._made: list[JSON] = []  # thoughts and results that only this model can have made
         self.broken: list[str] = []
 
@@ -86,7 +91,7 @@ class Claude:
         if rule:
             self.broken.append(rule)
             return api_error(400, "invalid_request_error", rule)
-        turn = self._turns.pop(0) if len(self._turns) > 1 else self._turns[0]
+        turn = self._next(request.json)
         if isinstance(turn, Reply):
             return turn
         whole = turn if isinstance(turn, dict) else message(turn)
@@ -163,3 +168,7 @@ def _in_pieces(block: JSON) -> tuple[JSON, list[JSON]]:
             pieces = ("", written[:5], written[5:])
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
     return block, []
+
+
+def _one_by_one(turns: list[Turn]) -> Callable[[JSON], Turn]:
+    return lambda _: turns.pop(0) if len(turns) > 1 else turns[0]

@@ -5,7 +5,7 @@
 Each turn is the list of parts of one answer; it is streamed or sent whole, as the address asks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,11 @@ CONFIG = {
     "temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "seed", "responseMimeType", "responseJsonSchema",
     "responseSchema", "thinkingConfig", "presencePenalty", "frequencyPenalty", "responseLogprobs", "logprobs",
 }  # fmt: skip
+
+
+Turn = Sequence[JSON] | JSON | Reply
+#: One after the other, or whatever a function of the request's body says.
+Turns = Sequence[Turn] | Callable[[JSON], Turn]
 
 
 def text(words: str, *, thought: bool = False, signature: str = "") -> JSON:
@@ -66,8 +71,8 @@ class Gemini:
         broken: rules that requests broke; a test that expects none asserts so.
     """
 
-    def __init__(self, turns: Sequence[Sequence[JSON] | JSON | Reply]) -> None:
-        self._turns = list(turns)
+    def __init__(self, turns: Turns) -> None:
+        self._next = turns if callable(turns) else _one_by_one(list(turns))
         self._signatures = {SKIP}
         self.broken: list[str] = []
 
@@ -76,7 +81,7 @@ class Gemini:
         if rule:
             self.broken.append(rule)
             return api_error(400, "INVALID_ARGUMENT", rule)
-        turn = self._turns.pop(0) if len(self._turns) > 1 else self._turns[0]
+        turn = self._next(request.json)
         if isinstance(turn, Reply):
             return turn
         whole = turn if isinstance(turn, dict) else candidate(turn)
@@ -163,3 +168,7 @@ def _in_pieces(part: JSON) -> list[JSON]:
     half = len(words) // 2
     first = {name: value for name, value in part.items() if name != "thoughtSignature"}
     return [{**first, "text": words[:half]}, {**part, "text": words[half:]}]
+
+
+def _one_by_one(turns: list[Turn]) -> Callable[[JSON], Turn]:
+    return lambda _: turns.pop(0) if len(turns) > 1 else turns[0]

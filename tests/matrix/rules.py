@@ -20,10 +20,12 @@ KEY = "sk-upstream"
 _CHAT_FIELDS = {
     "model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format",
     "max_tokens", "max_completion_tokens", "temperature", "top_p", "reasoning_effort", "thinking", "stop", "n",
+    "prompt_cache_key", "user", "safety_identifier", "verbosity",
 }  # fmt: skip
 _NATIVE_FIELDS = {
     "model", "input", "instructions", "stream", "store", "include", "tools", "tool_choice", "parallel_tool_calls",
     "text", "reasoning", "max_output_tokens", "temperature", "top_p", "truncation", "service_tier",
+    "prompt_cache_key", "user", "safety_identifier", "client_metadata",
 }  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def _broken_answer(message: Json, wants_thoughts: bool) -> str:
         return "tool_calls must not be empty"
     if calls and wants_thoughts and "reasoning_content" not in message:
         return "The reasoning_content in the thinking mode must be passed back to the API."
-    if any(not _is_object(call["function"]["arguments"]) for call in calls or ()):
+    if any(not _is_object(call["function"]["arguments"]) for call in calls or () if call["type"] == "function"):
         return "arguments must be JSON"
     return ""
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract import node
+from tests.contract.node import CLIENT
 from tests.helpers.chat_wire import chat_json, tool_call_chunks
 from tests.helpers.gateway import Gateway
+from tests.helpers.node import node
 from tests.helpers.upstream import Reply, Seen, ThreadedUpstream, answer, answer_like, stream
 from tests.meta.pages import Block, blocks
 
@@ -111,8 +112,7 @@ def test_javascript_streams(gateway: Gateway, tmp_path: Path) -> None:
 
 
 def javascript(text: str, folder: Path, *, environ: Mapping[str, str]) -> str:
-    program, _ = node._programs()
-    (folder / "node_modules").symlink_to(node._installed() / "node_modules")
+    (folder / "node_modules").symlink_to(CLIENT.folder() / "node_modules")
     script = folder / "example.mjs"
     script.write_text(text)
-    return run([program, script], environ=environ)
+    return run([node(), script], environ=environ)
