@@ -16,8 +16,7 @@ AZURE = "https://me.openai.azure.com/openai/deployments/{model}?api-version=2024
     [
         ("https://h/v1", "m", "https://h/v1/x"),
         (AZURE, "gpt-5", "https://me.openai.azure.com/openai/deployments/gpt-5/x?api-version=2024-10-21"),
-        (AZURE, "../a?b", "https://me.openai.azure.com/openai/deployments/..%2Fa%3Fb/x?api-version=2024-10-21"),
-        (AZURE, "..", "https://me.openai.azure.com/openai/deployments/%2E%2E/x?api-version=2024-10-21"),
+        (AZURE, "a/b?c", "https://me.openai.azure.com/openai/deployments/a%2Fb%3Fc/x?api-version=2024-10-21"),
         ("https://h/openai/v1?api-version=preview", "m", "https://h/openai/v1/x?api-version=preview"),
     ],
 )

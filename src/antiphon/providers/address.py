@@ -6,20 +6,41 @@ API: `https://RESOURCE.openai.azure.com/openai/deployments/{model}?api-version=2
 
 from urllib.parse import quote
 
+from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.target import Target
 
-__all__ = ["address", "models_address"]
+__all__ = ["address", "model_path", "models_address"]
 
 _MODEL = "{model}"
 
 
 def address(target: Target, endpoint: str) -> str:
-    """The URL of an endpoint, which begins with a slash."""
+    """The URL of an endpoint, which begins with a slash.
+
+    Raises:
+        RequestFault: 404, as `model_path` does.
+    """
     base, mark, query = target.base_url.partition("?")
     if _MODEL in base:
-        name = quote(target.model, safe="")
-        base = base.replace(_MODEL, name if name.strip(".") else name.replace(".", "%2E"))  # no way up
+        base = base.replace(_MODEL, model_path(target.model))
     return f"{base}{endpoint}{mark}{query}"
+
+
+def model_path(model: str, *, safe: str = "") -> str:
+    """A model's name as part of a path. Clients choose it: whatever is in it, it must not lead up, or out of the path.
+
+    Args:
+        model: the name.
+        safe: characters that stay as they are.
+
+    Raises:
+        RequestFault: 404, a step of it is one of dots. Escaped, it would be one all the same.
+    """
+    if any(step in (".", "..") for step in model.split("/")):
+        raise RequestFault(
+            f"The model `{model[:100]}` does not exist here.", status=404, code="model_not_found", param="model"
+        )
+    return quote(model.encode("utf-8", "replace"), safe=safe)
 
 
 def models_address(target: Target) -> str:

@@ -9,6 +9,7 @@ from antiphon.protocol.target import Target
 from antiphon.providers.address import address
 from antiphon.providers.base import Encoded
 from antiphon.providers.registry import effective, known
+from antiphon.providers.shared.account import drop_elsewhere
 
 __all__ = ["EmbeddingsAnswer", "embeddings_url", "encode_embeddings", "read_embeddings"]
 
@@ -48,6 +49,7 @@ def encode_embeddings(fields: Mapping[str, Raw], target: Target, *, url: str, us
     """The upstream request: the client's body with the provider's name of the model and the operator's overlay."""
     body: dict[str, object] = {**fields, "model": target.model}
     body.pop("user", None)
+    drop_elsewhere(body)
     if user is not None:
         body["user"] = user
     body.update(target.params)

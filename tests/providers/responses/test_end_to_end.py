@@ -261,7 +261,10 @@ def without_id(item: Json) -> Json:
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
             "input[0].content[0].file_id",
         ),
-        ({"input": [{"type": "computer_call_output", "call_id": "c", "output": {"file_id": "f"}}]}, "input[0]"),
+        (
+            {"input": [{"type": "computer_call_output", "call_id": "c", "output": {"file_id": "f"}}]},
+            "input[0].output.file_id",
+        ),
     ],
 )
 def test_objects_at_the_upstreams_account_are_refused(tmp_path: Path, fields: Json, param: str) -> None:

@@ -1,5 +1,6 @@
 """Body bytes to a `Request`. The body goes along: an upstream of this dialect is sent it nearly as it came."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -44,6 +45,10 @@ _REFUSED = "thread"
 _EFFORTS: tuple[tuple[int, Effort], ...] = ((1024, "minimal"), (4096, "low"), (16384, "medium"))
 
 _TIERS = {"standard_only": "default"}
+
+#: They become a header.
+_BETA = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_MOST_BETAS = 64
 
 _SHOWN_NAMES = 64
 _SHOWN_CHARS = 256
@@ -251,8 +256,14 @@ def _with_betas(body: bytes, named: list[str] | None, *, header: str) -> bytes:
     """The body, with the client's beta header in it: that is how it travels to a codec of this dialect."""
     betas = [*(named or ()), *(beta.strip() for beta in header.split(","))]
     betas = list(dict.fromkeys(beta for beta in betas if beta))
+    if len(betas) > _MOST_BETAS or not all(map(_BETA.fullmatch, betas)):
+        raise RequestFault(
+            f"Invalid value for 'betas': expected at most {_MOST_BETAS} names of betas.",
+            code="invalid_value",
+            param="betas",
+        )
     if not betas or betas == named:
         return body
-    if named is not None:
+    if named is not None or b'"betas"' in body:
         return _encode({**_fields.decode(body), "betas": betas})
     return b'{"betas":%b,%b' % (_encode(betas), body.lstrip()[1:])

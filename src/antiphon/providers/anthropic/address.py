@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.target import Target
+from antiphon.providers.address import model_path
 from antiphon.providers.quirks.base import Quirks
 
 __all__ = ["VERTEX_VERSION", "endpoint", "headers_for", "is_vertex"]
@@ -48,7 +49,7 @@ def endpoint(target: Target, *, stream: bool) -> str:
         )
     if is_vertex(target):
         verb = "streamRawPredict" if stream else "rawPredict"
-        return f"{base.removesuffix('/models')}/models/{target.model}:{verb}"
+        return f"{base.removesuffix('/models')}/models/{model_path(target.model, safe='@')}:{verb}"
     if base.endswith("/anthropic"):  # what the vendors' own clients are given as their base URL
         return f"{base}/v1/messages"
     return f"{base}/messages"

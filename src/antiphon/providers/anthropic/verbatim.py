@@ -19,6 +19,7 @@ from antiphon.providers.anthropic.encode import Written
 from antiphon.providers.anthropic.parts import FILES_BETA, base64_source
 from antiphon.providers.anthropic.state import read_state
 from antiphon.providers.base import InlineMedia
+from antiphon.providers.shared.account import check_fields, drop_elsewhere, is_web_url
 
 __all__ = ["edit_body"]
 
@@ -27,7 +28,7 @@ _Fields = dict[str, Raw]
 _fields = msgspec.json.Decoder(_Fields)
 _list = msgspec.json.Decoder(list[Raw])
 _text = msgspec.json.Decoder(str)
-_texts = msgspec.json.Decoder(list[str])
+_texts: msgspec.json.Decoder[list[str] | None] = msgspec.json.Decoder(list[str] | None)
 _encode = msgspec.json.Encoder().encode
 
 #: Fields of the body that are only read with a beta, which clients name in a header that does not come this far.
@@ -36,6 +37,11 @@ _BETAS = {
     "mcp_servers": "mcp-client-2025-11-20",
 }
 _SOME = Raw(b'"?"')
+_NULL, _NONE = Raw(b"null"), Raw(b"[]")
+#: Of the fields that lead to other models, the one that the Messages API itself has.
+_OWN = frozenset({"fallbacks"})
+#: Fields in which names of all kinds can stand, or that are looked through one by one.
+_LOOKED_AT = frozenset({"messages", "system", "tools", "output_config", "output_format", "container", "mcp_servers"})
 
 #: Where a seal stands in a thought, and where a search is named.
 _SEALED = {"thinking": "signature", "redacted_thinking": "data"}
@@ -60,11 +66,21 @@ def edit_body(request: Request, target: Target, *, media: InlineMedia) -> Writte
 
 def _edited(request: Request, target: Target, *, media: InlineMedia) -> Written:
     fields = _fields.decode(request.body)
+    body: dict[str, object] = {**fields}
+    elsewhere = drop_elsewhere(body, but=_OWN)
+    check_fields(body, target, known=_LOOKED_AT)
+    fields = {name: raw for name, raw in fields.items() if name in body}
     editor = _Editor(request, target, media=media)
-    betas = _texts.decode(fields.pop(_CLIENT_BETAS)) if _CLIENT_BETAS in fields else []
+    betas = (_texts.decode(fields.pop(_CLIENT_BETAS)) if _CLIENT_BETAS in fields else None) or []
     betas += [beta for field, beta in _BETAS.items() if field in fields]
     if "container" in fields and target.upstream_ids != "allow":
         raise _account_object("container")
+    if not target.fetches_urls and fields.get("mcp_servers", _NULL) not in (_NULL, _NONE):
+        raise RequestFault(
+            "This model's provider may not be sent to other servers.",
+            code="unsupported_parameter",
+            param="mcp_servers",
+        )
     user = request.safety_identifier or request.user
     if user and "metadata" in fields:
         fields["metadata"] = Raw(_encode({**_fields.decode(fields["metadata"]), "user_id": user}))
@@ -72,7 +88,7 @@ def _edited(request: Request, target: Target, *, media: InlineMedia) -> Written:
         fields["messages"] = editor.messages(fields["messages"])
     if editor.files:
         betas.append(FILES_BETA)
-    return Written(dict(fields), tuple(dict.fromkeys(betas)), tuple(editor.notices))
+    return Written(dict(fields), tuple(dict.fromkeys(betas)), (*elsewhere, *editor.notices))
 
 
 class _Editor:
@@ -137,6 +153,8 @@ class _Editor:
     def _changed(self, fields: _Fields, path: str, *, kind: str) -> Mapping[str, object] | None:
         """The block's fields with the one that has to be another, `None` where all stay."""
         field, value = "", None
+        if kind == "container_upload" and self._target.upstream_ids != "allow":
+            raise _account_object(f"{path}.file_id")
         if kind == "text":
             return _with_real_citations(fields)
         if kind in ("image", "document"):
@@ -167,9 +185,12 @@ class _Editor:
             if self._target.upstream_ids != "allow":
                 raise _account_object(f"{path}.source.file_id")
             self.files = True
-        if kind != "url" or self._target.fetches_urls:
-            return None
+        if kind == "content":
+            content = self._content(source, f"{path}.source")
+            return None if content is None else {**source, "content": content}
         url = _word(source.get("url"))
+        if kind != "url" or (self._target.fetches_urls and is_web_url(url)):
+            return None
         fetched = self._media.get(url)
         if fetched is None:
             raise RequestFault(

@@ -19,17 +19,15 @@ from antiphon.providers.chat.params import ParamWriter
 from antiphon.providers.chat.wire import WireMessage
 from antiphon.providers.names import wire_name
 from antiphon.providers.quirks.base import ALL_EFFORTS, Quirks
+from antiphon.providers.shared.account import check_account, check_fields, drop_elsewhere
 
 __all__ = ["Edited", "edit_body", "is_verbatim"]
 
 _LACKS = "not_supported_by_upstream"
 #: What the gateway keeps to itself.
 _OURS = ("n", "store", "metadata")
-#: Fields of resellers and proxies that lead elsewhere than to the model that was routed to, and paid for, here.
-_ELSEWHERE = (
-    "models", "route", "fallbacks", "fallback_models", "fallback_timeout", "fallback_enabled", "api_base", "base_url",
-    "api_key", "extra_headers",
-)  # fmt: skip
+#: Fields in which names of all kinds can stand, being a schema's or a client's own. The rest is looked through.
+_LOOKED_AT = frozenset({"messages", "tools", "functions", "response_format", "tool_choice", "prediction"})
 _IDENTIFIERS = ("user", "safety_identifier", "prompt_cache_key")
 _LEGACY = ("functions", "function_call")
 
@@ -91,7 +89,11 @@ def edit_body(request: Request, target: Target, quirks: Quirks, *, media: Inline
     body: dict[str, object] = dict(_fields.decode(request.body))
     for name in _OURS:
         body.pop(name, None)
-    notices = [Notice(name, "dropped", "leads_elsewhere") for name in _ELSEWHERE if body.pop(name, None) is not None]
+    notices = drop_elsewhere(body)
+    check_fields(body, target, known=_LOOKED_AT)
+    for index, tool in enumerate(request.tools):
+        if isinstance(tool, HostedTool):
+            check_account(tool.raw, target, path=f"tools[{index}]")
     ours = _params(request, facts)
     _edit_params(request, body, facts, ours=ours)
     messages = _Messages(request, target, media=media)

@@ -1,7 +1,7 @@
 """The generateContent dialect towards an upstream: the Gemini API, or Vertex AI, which the base URL tells apart."""
 
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Raw
@@ -9,6 +9,7 @@ from msgspec import Raw
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
+from antiphon.providers.address import model_path
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.gemini.contents import Transcript
@@ -121,7 +122,7 @@ def _streams(request: Request, target: Target) -> bool:
 def _url(target: Target, *, stream: bool) -> str:
     model = target.model if target.model.startswith(_PATHS) else f"models/{target.model}"
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return f"{_base_url(target)}/{quote(model, safe='/@:')}:{method}"
+    return f"{_base_url(target)}/{model_path(model, safe='/@:')}:{method}"
 
 
 def _headers(target: Target, *, stream: bool) -> dict[str, str]:

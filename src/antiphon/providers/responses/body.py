@@ -16,6 +16,7 @@ from antiphon.providers.registry import effective
 from antiphon.providers.responses.bare import bare_input, bare_tools
 from antiphon.providers.responses.items import ItemEditor
 from antiphon.providers.responses.tools import edit_tool_choice, edit_tools
+from antiphon.providers.shared.account import check_fields, drop_elsewhere
 
 __all__ = ["Written", "edit_body", "write_body"]
 
@@ -34,6 +35,8 @@ _COMPARED = "comparison_response_id"
 
 #: What is done here, and would do harm there.
 _OURS = ("previous_response_id", "background", "background_options", "conversation", "metadata", "max_tokens", "n")
+#: Fields in which names of all kinds can stand, or that are looked through one by one.
+_LOOKED_AT = frozenset({"input", "instructions", "tools", "text", "tool_choice"})
 _IDENTIFIERS = ("prompt_cache_key", "safety_identifier", "user")
 
 #: Fields that this gateway takes although the Responses API does not have them.
@@ -57,8 +60,11 @@ def edit_body(request: Request, target: Target, *, media: InlineMedia) -> Writte
     body: dict[str, object] = {**read_fields(request.body)}
     for name in _OURS:
         body.pop(name, None)
+    elsewhere = drop_elsewhere(body)
+    check_fields(body, target, known=_LOOKED_AT)
     lacking = [name for name in _BESIDE if name in body and name not in quirks.responses_fields]
-    notices = [Notice(name, "dropped", _LACKS) for name in lacking if body.pop(name) != Raw(b"null")]
+    dropped = [Notice(name, "dropped", _LACKS) for name in lacking if body.pop(name) != Raw(b"null")]
+    notices = [*elsewhere, *dropped]
     if request.max_output_tokens is not None:
         body["max_output_tokens"] = request.max_output_tokens
     _put_identifiers(body, request)

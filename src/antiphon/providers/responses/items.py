@@ -17,6 +17,8 @@ from antiphon.providers.base import InlineMedia
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.responses.parts import PartEditor, parts_of
 from antiphon.providers.responses.state import read_clear, read_thought
+from antiphon.providers.responses.tools import check_tools
+from antiphon.providers.shared.account import check_account
 from antiphon.providers.shared.parts import part_text
 
 __all__ = ["ItemEditor", "said", "thought_text"]
@@ -27,6 +29,8 @@ _encode = msgspec.json.Encoder().encode
 
 _NULL = Raw(b"null")
 
+#: Where the code of a call ran. Its item cannot do without.
+_RAN_IN = frozenset({"container_id"})
 #: Other items name these by their id.
 _NAMED = frozenset({"mcp_approval_request"})
 
@@ -60,7 +64,7 @@ class ItemEditor:
                 "Item references cannot be resolved here.", code="unsupported_parameter", param=f"{item.path}.id"
             )
         if isinstance(value, OtherItem):
-            self._refuse_objects(item)
+            self._check_objects(item)
             return item.raw if value.type in _NAMED else _without(item.raw, "id")
         role = value.role if isinstance(value, Message) else ""
         if isinstance(value, Message) and role == "assistant" and self._quirks.responses_spelled_out:
@@ -74,7 +78,7 @@ class ItemEditor:
         where, parts = parts_of(item)
         if any(isinstance(part, PlainText) or _has_media(part) for part in parts):
             return self._with_parts(item, where, role=role)
-        if b'"id"' not in item.raw and b"null" not in item.raw:
+        if b'"id"' not in item.raw and b"null" not in item.raw and b"\\" not in item.raw:
             return item.raw
         return _without(item.raw, "id")
 
@@ -107,13 +111,16 @@ class ItemEditor:
             return thought_text(item, value)
         return None
 
-    def _refuse_objects(self, item: InputItem) -> None:
-        if b'"file_id"' in item.raw and self._target.upstream_ids != "allow":
-            raise RequestFault(
-                "Files cannot be named by id here. Send the content inline as a data URL.",
-                code="unsupported_parameter",
-                param=item.path if item.path.startswith("input[") else "input",
-            )
+    def _check_objects(self, item: InputItem) -> None:
+        """What the upstream itself said in this conversation, it may be told again."""
+        if item.provider == self._target.provider:
+            return
+        path = item.path if item.path.startswith("input[") else "input"
+        fields = read_fields(item.raw)
+        tools = fields.pop("tools", _NULL)
+        if bytes(tools)[:1] == b"[":
+            check_tools(_list(tools), self._target, path=f"{path}.tools")
+        check_account(_encode(fields), self._target, path=path, but=_RAN_IN)
 
 
 def thought_text(item: InputItem, value: Reasoning) -> bytes | None:

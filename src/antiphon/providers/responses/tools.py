@@ -5,21 +5,20 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.reading import Fields, read_fields
 from antiphon.protocol.target import Target
+from antiphon.providers.shared.account import check_account
 
-__all__ = ["edit_tool_choice", "edit_tools"]
+__all__ = ["check_tools", "edit_tool_choice", "edit_tools"]
 
 
-_string = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
-_FUNCTION = Raw(b'"function"')
-_EMPTY = (b"null", b"[]", b"{}", b'""')
+_list = msgspec.json.Decoder(list[Raw]).decode
 
-#: Fields of tools that name an object at the upstream's account, wherever in the tool they stand.
-_OBJECTS = ("vector_store_ids", "file_ids", "file_id", "connector_id", "tunnel_id", "container_id")
+_FUNCTION = Raw(b'"function"')
+_CLIENTS = (b'"function"', b'"custom"')
+_NOTHING = Raw(b"[]")
 
 
 def edit_tools(raws: Sequence[Raw], target: Target) -> list[Raw]:
@@ -30,6 +29,13 @@ def edit_tools(raws: Sequence[Raw], target: Target) -> list[Raw]:
             servers that the upstream would reach inside the operator's network.
     """
     return [_edited(raw, target, path=f"tools[{index}]") for index, raw in enumerate(raws)]
+
+
+def check_tools(raws: Sequence[Raw], target: Target, *, path: str) -> None:
+    """Look through tools that go on as they came. Raises as `edit_tools` does."""
+    for index, raw in enumerate(raws):
+        if bytes(raw)[:1] == b"{":
+            _check(read_fields(raw), raw, target, path=f"{path}[{index}]")
 
 
 def edit_tool_choice(raw: Raw, canonical: Raw) -> Raw:
@@ -45,33 +51,14 @@ def _edited(raw: Raw, target: Target, *, path: str) -> Raw:
         if nested is None:
             return raw
         return Raw(_encode({**fields, **read_fields(nested)}))
-    if bytes(kind or b"") in (b'"custom"', b'"namespace"'):
-        return raw
-    if target.upstream_ids != "allow":
-        _refuse_objects(fields, path)
-    if "server_url" in fields and not target.fetches_urls:
-        raise RequestFault(
-            "This model's provider may not be sent to other servers.",
-            code="unsupported_parameter",
-            param=f"{path}.server_url",
-        )
+    _check(fields, raw, target, path=path)
     return raw
 
 
-def _refuse_objects(fields: Fields, path: str) -> None:
-    for name, raw in fields.items():
-        value = bytes(raw)
-        if name in _OBJECTS and value not in _EMPTY:
-            raise _refused(f"{path}.{name}")
-        if name == "container" and value[:1] == b'"':
-            raise _refused(f"{path}.{name}")
-        if value[:1] == b"{" and any(f'"{key}"'.encode() in value for key in _OBJECTS):
-            _refuse_objects(read_fields(raw), f"{path}.{name}")
-
-
-def _refused(param: str) -> RequestFault:
-    return RequestFault(
-        "Objects at the provider's account cannot be named here: it is shared.",
-        code="unsupported_parameter",
-        param=param,
-    )
+def _check(fields: Fields, raw: Raw, target: Target, *, path: str) -> None:
+    """The client's own functions may have parameters of any name."""
+    kind = bytes(fields.get("type", _FUNCTION))
+    if kind == b'"namespace"':
+        check_tools(_list(fields.get("tools", _NOTHING)), target, path=f"{path}.tools")
+    elif kind not in _CLIENTS:
+        check_account(raw, target, path=path)
