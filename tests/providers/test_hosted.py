@@ -1,9 +1,11 @@
 """What only some vendors can say: dropped by name, or refused by name. Never silent."""
 
 import pytest
+from msgspec import Raw, structs
 
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import InputItem, OtherItem
+from antiphon.protocol.request import Dialect, HostedTool
 from antiphon.providers.hosted import drop_fields, drop_item, drop_tools
 from tests.helpers.requests import make_request
 
@@ -23,6 +25,17 @@ def test_bug_25_other_tools_are_refused_by_type(kind: str) -> None:
         drop_tools(make_request(tools=[F, {"type": kind, "name": "x"}]))
     assert (caught.value.status, caught.value.code) == (400, "unsupported_parameter")
     assert caught.value.param == "tools[1].type"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "known"), [("responses", "'namespace'"), ("chat", "functions."), ("messages", "functions.")]
+)
+def test_a_refusal_names_what_its_dialect_has(dialect: Dialect, known: str) -> None:
+    request = make_request(tools=[F])
+    asked = structs.replace(request, dialect=dialect, tools=(HostedTool("namespace", Raw(b"{}")),))
+    with pytest.raises(RequestFault) as caught:
+        drop_tools(asked)
+    assert caught.value.message.rpartition("Supported: ")[2].endswith(f"{known}." if "'" in known else known)
 
 
 def test_a_long_type_is_not_repeated_in_whole() -> None:

@@ -60,9 +60,9 @@ def drop_tools(request: Request, *, native: Collection[str] = ()) -> list[Notice
             continue
         place = f"tools[{index}]" if flat else "tools"
         if not tool.type.startswith(_DROPPABLE_TOOLS):
+            known = "'function', 'custom' and 'namespace'" if request.dialect == "responses" else "functions"
             raise RequestFault(
-                f"Tools of type '{tool.type[:80]}' are not supported for this model. Supported: 'function', 'custom' "
-                "and 'namespace'.",
+                f"Tools of type '{tool.type[:80]}' are not supported for this model. Supported: {known}.",
                 code="unsupported_parameter",
                 param=f"{place}.type",
             )
