@@ -19,7 +19,7 @@ from antiphon.protocol.deltas import (
 )
 from antiphon.protocol.faults import Fault, LimitFault, RequestFault, ServerFault, UpstreamFault
 from antiphon.protocol.ids import item_owner
-from antiphon.protocol.response import FunctionCallItem, MessageItem, ReasoningItem
+from antiphon.protocol.response import FunctionCallItem, MessageItem, ReasoningItem, ReasoningTextPart
 from antiphon.protocol.usage import Usage
 from tests.helpers.requests import RESPONSE_ID, make_assembler, wire
 from tests.helpers.stream import Checked, Json, check_stream
@@ -282,7 +282,7 @@ def test_snapshot_of_open_reasoning_has_its_parts() -> None:
     assembler.feed([Reasoning(0, "c", kind="raw")])
     (item,) = assembler.snapshot().output
     assert isinstance(item, ReasoningItem)
-    assert [part.text for part in item.content or ()] == ["c"]
+    assert item.content == (ReasoningTextPart("c"),)
 
 
 def test_events_come_out_as_the_deltas_go_in() -> None:
