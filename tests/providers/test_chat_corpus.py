@@ -8,6 +8,7 @@ import pytest
 from antiphon.protocol.assembler import Outcome
 from antiphon.protocol.deltas import Broke, Delta, Native, Opened, Stopped, UsageSeen
 from antiphon.protocol.usage import Usage
+from antiphon.providers.registry import effective
 from tests.helpers.requests import make_assembler
 from tests.helpers.stream import check_stream
 from tests.providers.corpus import CASES, CODEC, Case, expected, fault_json, lines, replay
@@ -21,6 +22,10 @@ ERRORS = pytest.mark.parametrize(
 )
 STREAMS = pytest.mark.parametrize("case", [case for case in CASES if case.is_stream], ids=lambda case: case.name)
 SPLITS = 20
+NAMED = (
+    "openai", "azure", "deepseek", "mistral", "qwen", "zhipu", "moonshot", "xai", "groq", "openrouter", "vllm", "sglang",
+    "ollama", "llamacpp", "together", "fireworks", "cerebras", "nvidia",
+)  # fmt: skip
 
 
 def test_the_corpus_is_as_large_as_promised() -> None:
@@ -29,13 +34,28 @@ def test_the_corpus_is_as_large_as_promised() -> None:
     assert all((case.folder / "source").read_text().strip() for case in CASES)
 
 
+@pytest.mark.parametrize("provider", NAMED)
+def test_every_named_provider_has_a_text_calls_an_error_and_a_tool_turn(provider: str) -> None:
+    cases = [case for case in CASES if case.folder.parent.name == provider]
+    answers = "".join(path.read_text() for case in cases if (path := case.folder / "deltas.jsonl").exists())
+    assert '"delta":"Text"' in answers
+    assert '"delta":"CallOpened"' in answers
+    assert any((case.folder / "fault.json").exists() for case in cases)
+    asked = "".join((case.folder / "upstream-request.json").read_text() for case in cases)
+    facts = [effective(provider, case.target().model) for case in cases]
+    fields = {entry.reasoning_replay.removesuffix("_details") for entry in facts}  # a copy, where the details are lost
+    assert all(f'"{field}"' in asked for field in fields & {"reasoning_content", "reasoning"})
+    assert provider in ("openai", "azure") or '"role": "tool"' in asked
+
+
 @ALL
 def test_the_upstream_request_is_as_expected(case: Case) -> None:
     encoded = CODEC.encode(case.request(), case.target(), media={})
     pretty = msgspec.json.format(encoded.body, indent=1) + b"\n"
     assert pretty == expected(case.folder / "upstream-request.json", pretty)
     assert CODEC.encode(case.request(), case.target(), media={}) == encoded
-    assert encoded.stream == case.request().stream
+    only_streams = effective(case.target().quirks, case.target().model).stream == "always"
+    assert encoded.stream == (case.request().stream or only_streams)
 
 
 @ANSWERS

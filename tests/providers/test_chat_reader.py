@@ -35,6 +35,11 @@ def test_sources_of_reasoning_go_by_rank_one_to_a_chunk() -> None:
     assert found[-2:] == HI
 
 
+def test_reasoning_of_a_wrong_shape_is_the_last_that_is_read() -> None:
+    found = read(chunk({"reasoning_details": 1, "content": "x"}), STOP)
+    assert [type(delta).__name__ for delta in found][-1] == "Broke"
+
+
 def test_a_new_reasoning_block_is_a_new_part() -> None:
     steps = [(0, "a"), (0, "b"), (1, "c"), (None, "d"), (2, "e")]
     found = read(*(chunk({"reasoning_details": [{"summary": text, "index": index}]}) for index, text in steps), STOP)

@@ -166,6 +166,7 @@ class Chunk(Struct, frozen=True, gc=False):
     service_tier: str | None = None
     system_fingerprint: str | int | None = None
     error: Raw = ABSENT
+    code: Raw = ABSENT
     x_groq: GroqExtras | None = None
 
 

@@ -4,7 +4,16 @@ from antiphon.protocol.deltas import StopReason
 
 __all__ = ["FAILED", "stop_reason"]
 
-_LENGTH = frozenset({"length", "max_tokens", "model_length", "max_output_tokens", "context_length"})
+_LENGTH = frozenset(
+    {
+        "length",
+        "max_tokens",
+        "model_length",
+        "max_output_tokens",
+        "context_length",
+        "model_context_window_exceeded",  # Z.ai
+    }
+)
 _FILTER = frozenset(
     {
         "content_filter",

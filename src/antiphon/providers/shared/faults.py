@@ -24,6 +24,8 @@ _QUOTA = re.compile(
 )
 #: What the model cannot take. llama.cpp says it with status 500, which would make clients ask again.
 _UNTAKEN = re.compile(r"(?:image|audio|video) input is not supported", re.IGNORECASE)
+#: A model that is down. NVIDIA says it with status 400, which would keep clients from asking elsewhere.
+_DOWN = re.compile(r"DEGRADED function cannot be invoked")
 #: Words in `type`, `code` and `status` of error objects that come without an HTTP status, most telling first.
 _WORDS = tuple(
     (re.compile(words, re.IGNORECASE), status)
@@ -58,6 +60,8 @@ def fault_of(error: UpstreamError, status: int | None, *, target: Target, wait_s
     """The fault for an error object, with the HTTP status of the answer, or without one inside a 200."""
     if status is None:
         status = error.status or _status_of(error.words)
+    if status == 400 and _DOWN.search(error.message):
+        status = 503
     text = f"{error.words} {error.message}"[:_TEXT_LIMIT]
     detail = f"{target.provider} {status}: {clean(text, secrets=_secrets(target))}"
     if status in (400, 413, 422, 500) and says_overflow(text):
