@@ -116,7 +116,7 @@ class ChunkReader:
             self._halves.stand_ins = 0
 
     def _take(self, chunk: Chunk, out: list[Delta]) -> None:
-        if chunk.error is not ABSENT and self._failed(chunk.error, out, code=chunk.code):
+        if chunk.error is not ABSENT and self._failed(chunk.error, out, code=chunk.code):  # xAI: a text, and a code
             return
         if chunk.choices:
             for choice in chunk.choices:
@@ -166,8 +166,9 @@ class ChunkReader:
         body = bytes(error)
         if body in (b"null", b"{}", b'""', b"false"):
             return False
-        beside = b"" if code is ABSENT else b',"code":%b' % bytes(code)  # xAI's error is a text, with a code beside it
-        said = read_error(b'{"error":%b%b}' % (body, beside)) or UpstreamError(body.decode("utf-8", "replace"))
+        said = read_error(b'{"error":%b,"code":%b}' % (body, bytes(code) or b"null")) or UpstreamError(
+            body.decode("utf-8", "replace")
+        )
         self.fail(fault_of(said, None, target=self._target), out)
         return True
 
@@ -191,8 +192,8 @@ class ChunkReader:
     def _delta(self, delta: ChoiceDelta, out: list[Delta]) -> None:
         if delta.reasoning_content is not None or delta.reasoning is not None or delta.reasoning_details is not ABSENT:
             self._reason(delta, out)
-            if self.broken:
-                return
+        if self.broken:
+            return
         content = delta.content
         if content:
             if not isinstance(content, str):
