@@ -166,10 +166,8 @@ class ChunkReader:
         body = bytes(error)
         if body in (b"null", b"{}", b'""', b"false"):
             return False
-        said = read_error(b'{"error":%b,"code":%b}' % (body, bytes(code) or b"null")) or UpstreamError(
-            body.decode("utf-8", "replace")
-        )
-        self.fail(fault_of(said, None, target=self._target), out)
+        said = read_error(b'{"error":%b,"code":%b}' % (body, bytes(code) or b"null"))
+        self.fail(fault_of(said or UpstreamError(body.decode("utf-8", "replace")), None, target=self._target), out)
         return True
 
     def _choice(self, choice: Choice, out: list[Delta]) -> None:
