@@ -123,17 +123,17 @@ def test_last_of_repeated_keys_counts() -> None:
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_endless_nesting_is_refused_at_once(place: bytes, opening: bytes) -> None:  # C2
-    started = time.perf_counter()
+    started = time.process_time()
     fault = refused(place.partition(b"%b")[0] + opening * 100_000)
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
     assert fault.code == "invalid_json"
 
 
 def test_endless_nesting_at_the_root_is_refused_at_once() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert refused(b"[" * 100_000).code == "invalid_json"
     assert refused(b'{"a":' * 100_000).code == "invalid_json"
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
 
 
 @pytest.mark.parametrize("place", ["item text", "item, unknown key", "schema", "unknown field"])
