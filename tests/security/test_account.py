@@ -38,7 +38,8 @@ def chat(fields: Json | bytes, model: str = "m", **target: Any) -> Encoded:
 
 def responses(fields: Json | bytes, model: str = "gpt-5", **target: Any) -> Encoded:
     asked = parse_create(body(fields, model="m", input="Hi"))
-    to = Target("up", model, "responses", "openai", target.pop("base_url", "http://up/v1"), **target)
+    quirks = target.pop("quirks", "openai")
+    to = Target("up", model, "responses", quirks, target.pop("base_url", "http://up/v1"), **target)
     return ResponsesCodec().encode(asked, to, media={})
 
 
@@ -202,3 +203,28 @@ def test_betas_may_be_null() -> None:
     assert encoded.headers["anthropic-beta"] == "one-2025-01-01"
     assert "betas" not in msgspec.json.decode(encoded.body)
     assert "anthropic-beta" not in messages({"betas": None}).headers
+
+
+@pytest.mark.parametrize("url", [INSIDE, "file:///etc/passwd", " HTTP://10.0.0.1", "gs://bucket/x"])
+def test_content_is_no_url(url: str) -> None:
+    """Some servers go and get what stands there."""
+    file = {"type": "input_file", "filename": "x.pdf", "file_data": url}
+    sound = {"type": "input_audio", "input_audio": {"data": url, "format": "wav"}}
+    for part in (file, sound):
+        with pytest.raises(RequestFault):
+            responses({"input": user(part)})
+        with pytest.raises(RequestFault):
+            responses({"input": user(part)}, "m", quirks="llamacpp")
+    for part in ({"type": "file", "file": {"filename": "x.pdf", "file_data": url}}, sound):
+        with pytest.raises(RequestFault):
+            chat({"messages": user(part)}, quirks="generic")
+
+
+def test_a_file_s_url_in_place_of_its_content_is_fetched_here() -> None:
+    part = {"type": "file", "file": {"filename": "x.pdf", "file_data": "https://example.com/x.pdf"}}
+    asked = parse_chat(body({"messages": user(part)}, model="m")).request
+    to = Target("up", "m", "chat", "openai", "http://up/v1")
+    assert ChatCodec().media_urls(asked, to) == ("https://example.com/x.pdf",)
+    encoded = ChatCodec().encode(asked, to, media={"https://example.com/x.pdf": "data:application/pdf;base64,AA=="})
+    file = msgspec.json.decode(encoded.body)["messages"][0]["content"][0]["file"]
+    assert file == {"filename": "x.pdf", "file_data": "data:application/pdf;base64,AA=="}

@@ -231,6 +231,8 @@ def _part(part: UserPart) -> Part:
             return InputAudio(AudioData(part.input_audio.data, part.input_audio.format))
         case FilePart():
             file = part.file
+            if file.file_data is not None and file.file_data[:8].lower().startswith(("http://", "https:/")):
+                return InputFile(file_url=file.file_data, filename=file.filename)  # as some resellers have it
             return InputFile(file_data=file.file_data, file_id=file.file_id, filename=file.filename)
         case VideoPart():
             return InputVideo(part.where())

@@ -27,7 +27,7 @@ from antiphon.providers.chat.wire import (
     WirePart,
 )
 from antiphon.providers.quirks.base import Quirks
-from antiphon.providers.shared.parts import part_text
+from antiphon.providers.shared.parts import check_content, part_text
 
 __all__ = ["PartWriter", "media_urls"]
 
@@ -87,6 +87,7 @@ class PartWriter:
             case InputAudio():
                 if not self._quirks.audio:
                     raise _unsupported("Audio", path)
+                check_content(part.input_audio.data, f"{path}.input_audio.data")
                 return AudioPart(AudioContent(part.input_audio.data, part.input_audio.format))
             case InputVideo():
                 raise _unsupported("Video", path)
@@ -107,6 +108,7 @@ class PartWriter:
     def _file(self, part: InputFile, path: str) -> WirePart:
         if part.file_data is not None:
             content = part.file_data
+            check_content(content, f"{path}.file_data")
         elif part.file_url is not None:
             if not self._quirks.files and _scheme(part.file_url) != "data":
                 raise _unsupported("Files by URL", f"{path}.file_url")

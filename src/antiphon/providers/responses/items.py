@@ -19,7 +19,7 @@ from antiphon.providers.responses.parts import PartEditor, parts_of
 from antiphon.providers.responses.state import read_clear, read_thought
 from antiphon.providers.responses.tools import check_tools
 from antiphon.providers.shared.account import check_account
-from antiphon.providers.shared.parts import part_text
+from antiphon.providers.shared.parts import MEDIA, part_text
 
 __all__ = ["ItemEditor", "said", "thought_text"]
 
@@ -76,7 +76,7 @@ class ItemEditor:
 
     def _plain(self, item: InputItem, *, role: str) -> bytes:
         where, parts = parts_of(item)
-        if any(isinstance(part, PlainText) or _has_media(part) for part in parts):
+        if any(isinstance(part, (PlainText, *MEDIA)) for part in parts):
             return self._with_parts(item, where, role=role)
         if b'"id"' not in item.raw and b"null" not in item.raw and b"\\" not in item.raw:
             return item.raw
@@ -145,10 +145,6 @@ def said(message: Message) -> bytes | None:
 def _name(prefix: str, text: str) -> str:
     """An id for an upstream that demands one and looks nothing up by it."""
     return f"{prefix}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
-
-
-def _has_media(part: object) -> bool:
-    return type(part).__name__ in ("InputImage", "InputFile", "InputVideo")
 
 
 def _without(raw: bytes, name: str) -> bytes:

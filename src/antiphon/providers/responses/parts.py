@@ -9,6 +9,7 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import (
     CustomToolCallOutput,
     FunctionCallOutput,
+    InputAudio,
     InputFile,
     InputImage,
     InputItem,
@@ -20,6 +21,7 @@ from antiphon.protocol.items import (
 from antiphon.protocol.reading import read_fields
 from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
+from antiphon.providers.shared.parts import check_content
 
 __all__ = ["PartEditor", "media_urls", "parts_of"]
 
@@ -71,8 +73,12 @@ class PartEditor:
         if isinstance(part, PlainText):  # Chat's spelling, which clients use here too
             kind = b'"output_text"' if role == "assistant" else b'"input_text"'
             return Raw(_encode({**read_fields(raw), "type": Raw(kind)}))
+        if isinstance(part, InputAudio):
+            check_content(part.input_audio.data, f"{path}.input_audio.data")
         if not isinstance(part, InputImage | InputFile | InputVideo):
             return raw
+        if isinstance(part, InputFile) and part.file_data is not None:
+            check_content(part.file_data, f"{path}.file_data")
         if getattr(part, "file_id", None) is not None and self._target.upstream_ids != "allow":
             raise RequestFault(
                 "Files cannot be named by id here. Send the content inline as a data URL.",
