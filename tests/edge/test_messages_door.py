@@ -109,7 +109,7 @@ WHOLE = message(
 def same(tmp_path: Path) -> Iterator[tuple[Gateway, ThreadedUpstream]]:
     """A provider of the same dialect."""
     with ThreadedUpstream(Claude([WHOLE])) as upstream:
-        entry = {"base_url": upstream.url, "protocol": "anthropic", "api_key": "sk-upstream"}
+        entry = {"base_url": upstream.url, "protocol": "anthropic", "api_key": "sk-upstream", "fetches_urls": True}
         with Gateway(upstream.url, tmp_path, config={"providers": {"test": entry}}) as gateway:
             yield gateway, upstream
 
@@ -158,7 +158,7 @@ def test_nothing_is_lost_to_a_provider_of_the_same_dialect(
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
 def test_an_answer_that_comes_the_other_way_than_asked_is_the_same(tmp_path: Path, *, streamed: bool) -> None:
     with ThreadedUpstream(Claude([WHOLE])) as upstream:
-        entry = {"base_url": upstream.url, "protocol": "anthropic", "api_key": "sk-upstream"}
+        entry = {"base_url": upstream.url, "protocol": "anthropic", "api_key": "sk-upstream", "fetches_urls": True}
         config = {"providers": {"test": {**entry, "stream": "never" if streamed else "always"}}}
         with Gateway(upstream.url, tmp_path, config=config) as gateway:
             answer = post_messages(gateway, stream=streamed)
@@ -398,7 +398,7 @@ def test_claude_code_is_answered_by_a_model_behind_chat(tmp_path: Path, fields: 
 def test_claude_code_is_answered_by_a_model_of_its_own_dialect(tmp_path: Path) -> None:
     claude = Claude([[thinking("", "E1"), text("Done.")]])
     with ThreadedUpstream(claude) as upstream:
-        entry = {"base_url": upstream.url, "protocol": "anthropic", "api_key": "sk-upstream"}
+        entry = {"base_url": upstream.url, "protocol": "anthropic", "api_key": "sk-upstream", "fetches_urls": True}
         with Gateway(upstream.url, tmp_path, config={"providers": {"test": entry}}) as gateway:
             found = ask_as_claude_code(gateway)
     assert [block["type"] for block in found["content"]] == ["thinking", "text"]
