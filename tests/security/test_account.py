@@ -10,6 +10,8 @@ from antiphon.dialects.chat import parse_chat
 from antiphon.dialects.messages.parse import parse_messages
 from antiphon.dialects.responses import parse_create
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.items import InputItem, ItemState, OtherItem
+from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
 from antiphon.providers.address import address
 from antiphon.providers.anthropic.codec import AnthropicCodec
@@ -228,3 +230,27 @@ def test_a_file_s_url_in_place_of_its_content_is_fetched_here() -> None:
     encoded = ChatCodec().encode(asked, to, media={"https://example.com/x.pdf": "data:application/pdf;base64,AA=="})
     file = msgspec.json.decode(encoded.body)["messages"][0]["content"][0]["file"]
     assert file == {"filename": "x.pdf", "file_data": "data:application/pdf;base64,AA=="}
+
+
+def test_what_was_sealed_lends_no_trust_to_what_stands_around_it() -> None:
+    raw = b'{"type":"x","encrypted_content":"e","file_id":"file-1"}'
+    to = Target("up", "gpt-5", "responses", "openai", "http://up/v1")
+    for item in (
+        InputItem(OtherItem("x"), raw, "input[0]", "up", ItemState(b"e")),
+        InputItem(OtherItem("x"), raw, "input[0]", "up"),
+        InputItem(OtherItem("x"), raw, "previous_response_id", "up", ItemState(b"e")),
+        InputItem(OtherItem("x"), raw, "previous_response_id"),
+    ):
+        with pytest.raises(RequestFault):
+            ResponsesCodec().encode(Request("m", (item,)), to, media={})
+    said = InputItem(OtherItem("x"), raw, "previous_response_id", "up")
+    assert b"file-1" in ResponsesCodec().encode(Request("m", (said,)), to, media={}).body
+
+
+def test_tools_of_whatever_shape_are_looked_through() -> None:
+    """Behind items that nobody here reads, they were never checked."""
+    deep: Json = {"type": "namespace", "tools": 5}
+    for _ in range(150):
+        deep = {"type": "namespace", "tools": [deep, 1, None, {}]}
+    listed = {"type": "mcp_list_tools", "tools": [deep, 7, {"type": 5}, {"type": "namespace", "tools": {}}]}
+    assert responses({"input": [listed]}).body

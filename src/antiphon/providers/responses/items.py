@@ -112,10 +112,11 @@ class ItemEditor:
         return None
 
     def _check_objects(self, item: InputItem) -> None:
-        """What the upstream itself said in this conversation, it may be told again."""
-        if item.provider == self._target.provider:
-            return
-        path = item.path if item.path.startswith("input[") else "input"
+        """What the upstream itself said in a stored turn, it may be told again."""
+        is_stored = not item.path.startswith("input[")
+        if is_stored and item.provider == self._target.provider and item.state is None:
+            return  # with a state, a client may have written what stands around it
+        path = "input" if is_stored else item.path
         fields = read_fields(item.raw)
         tools = fields.pop("tools", _NULL)
         if bytes(tools)[:1] == b"[":

@@ -59,6 +59,14 @@ def _check(fields: Fields, raw: Raw, target: Target, *, path: str) -> None:
     """The client's own functions may have parameters of any name."""
     kind = bytes(fields.get("type", _FUNCTION))
     if kind == b'"namespace"':
-        check_tools(_list(fields.get("tools", _NOTHING)), target, path=f"{path}.tools")
+        children = fields.get("tools", _NOTHING)
+        for index, child in enumerate(_list(children) if bytes(children)[:1] == b"[" else ()):
+            # There is no namespace within another, and so no more than this depth to follow.
+            if _type_of(child) not in _CLIENTS:
+                check_account(child, target, path=f"{path}.tools[{index}]")
     elif kind not in _CLIENTS:
         check_account(raw, target, path=path)
+
+
+def _type_of(tool: Raw) -> bytes:
+    return bytes(read_fields(tool).get("type", _FUNCTION)) if bytes(tool)[:1] == b"{" else b""
