@@ -10,7 +10,7 @@ from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import CallState, RunRow, Tenant, Turn
 from antiphon.protocol.request import Notice
-from antiphon.protocol.target import Target
+from antiphon.protocol.target import Ask, Route, Target
 
 __all__ = ["Client", "Clock", "Exchange", "Media", "Router", "Sink", "Store"]
 
@@ -74,6 +74,9 @@ class Router(Protocol):
 
     def targets(self, model: str) -> Sequence[Target]:
         """At least one target, best first. Raises `RequestFault` (404 `model_not_found`, naming near ones)."""
+
+    def route(self, ask: Ask) -> Route:
+        """Where this request may go now. Raises as `targets` does, and 503 when nothing may be tried."""
 
 
 class Exchange(Protocol):

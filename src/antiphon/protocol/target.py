@@ -7,7 +7,7 @@ from msgspec import Raw, Struct, field
 from antiphon.config.secret import Secret
 from antiphon.protocol.price import Price
 
-__all__ = ["Credential", "Secret", "Target"]
+__all__ = ["Ask", "Candidate", "Credential", "Route", "Secret", "Target"]
 
 
 class Credential(Struct, frozen=True):
@@ -55,3 +55,51 @@ class Target(Struct, frozen=True):
     context_tokens: int | None = None
     price: Price | None = None
     strict: bool = False
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """What a request says that decides where it may go.
+
+    Attributes:
+        tenant, key_id: who asks.
+        tags: what the client calls the request by, for conditions of routes.
+        affinity: requests with the same one go to the same place where health allows it: a conversation, a chain of
+            responses, a prompt's cache key. Empty: anywhere.
+        fallbacks: names to try after `model`, in that order, from the request.
+        fallback: whether other places than the first may be tried at all; `None` leaves it to the route.
+    """
+
+    model: str
+    tenant: str = ""
+    key_id: str = ""
+    tags: frozenset[str] = frozenset()
+    affinity: str = ""
+    fallbacks: tuple[str, ...] = ()
+    fallback: bool | None = None
+
+
+class Candidate(Struct, frozen=True):
+    """One place of a route.
+
+    Attributes:
+        model: the name, as a client would write it, that led here.
+        verdict: why it is not to be tried (`circuit_open`, `cooling_down`, `region_excluded`, ...); `None`: it may be.
+    """
+
+    target: Target
+    model: str
+    verdict: str | None = None
+
+
+class Route(Struct, frozen=True):
+    """Where a request may go, best first.
+
+    Attributes:
+        candidates: all that were looked at. At least one has no verdict.
+        strategy: how they were put in order.
+        affinity: whether the first one is there because the same conversation went there before.
+    """
+
+    candidates: tuple[Candidate, ...]
+    strategy: str = "ordered"
+    affinity: bool = False

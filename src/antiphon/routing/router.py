@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 from antiphon.config.patterns import Pattern
 from antiphon.config.suggest import nearest
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.target import Target
+from antiphon.protocol.target import Ask, Candidate, Route, Target
 from antiphon.routing.catalog import Catalog, Provider
 from antiphon.routing.facts import NOTHING_KNOWN, ModelFacts
 from antiphon.routing.names import AliasTable
@@ -85,6 +85,10 @@ class ModelRouter:
         if len(model) > _LONGEST_NAME:
             raise self._unknown(model)
         return self._lookup(model).targets
+
+    def route(self, ask: Ask) -> Route:
+        """The places of one name, in the order of the configuration. Raises as `targets` does."""
+        return Route(tuple(Candidate(target, ask.model) for target in self.targets(ask.model)))
 
     def models(self) -> list[ModelInfo]:
         """Every name that can be told: aliases and listed models, no patterns. In the order of the configuration."""
