@@ -1,13 +1,13 @@
 """Where a request may go: the value that routing hands to a codec and to the network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Raw, Struct, field
 
 from antiphon.config.secret import Secret
 from antiphon.protocol.price import Price
 
-__all__ = ["Ask", "Candidate", "Credential", "Route", "Secret", "Target"]
+__all__ = ["Ask", "Candidate", "Credential", "Needs", "Route", "Secret", "Target"]
 
 
 class Credential(Struct, frozen=True):
@@ -57,25 +57,41 @@ class Target(Struct, frozen=True):
     strict: bool = False
 
 
+class Needs(Struct, frozen=True):
+    """What a request needs of a model.
+
+    Attributes:
+        tokens: of input and answer together, estimated from the text alone; 0 where nobody knows.
+        contents: the kinds of content in its input besides text: `image`, `audio`, `video`, `pdf`.
+    """
+
+    tokens: int = 0
+    contents: frozenset[str] = frozenset()
+
+
 class Ask(Struct, frozen=True, kw_only=True):
     """What a request says that decides where it may go.
 
     Attributes:
         tenant, key_id: who asks.
         tags: what the client calls the request by, for conditions of routes.
+        regions: where it may be served, in lower case; empty: anywhere.
         affinity: requests with the same one go to the same place where health allows it: a conversation, a chain of
             responses, a prompt's cache key. Empty: anywhere.
         fallbacks: names to try after `model`, in that order, from the request.
         fallback: whether other places than the first may be tried at all; `None` leaves it to the route.
+        needs: tells what the request needs; only asked where there is a choice.
     """
 
     model: str
     tenant: str = ""
     key_id: str = ""
     tags: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
     affinity: str = ""
     fallbacks: tuple[str, ...] = ()
     fallback: bool | None = None
+    needs: Callable[[], Needs] | None = None
 
 
 class Candidate(Struct, frozen=True):
