@@ -1,6 +1,7 @@
-"""The corpus of exchanges: `tests/corpus/<provider>/<case>/`.
+"""The corpus of exchanges: `tests/corpus/<protocol>/<provider>/<case>/`.
 
     request.json            a create body; its model is `<provider>/<upstream model>`
+    state.json              place in the input -> what the provider gave with that item and wants back
     upstream-request.json   what the codec must send
     upstream.sse | .json    what the upstream answered, byte for byte
     answer.json             status, headers, content type, where they are not 200 and the obvious
@@ -11,26 +12,52 @@
 """
 
 import os
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from antiphon.dialects.responses import parse_create
 from antiphon.protocol.deltas import Broke, Delta
 from antiphon.protocol.faults import Fault
+from antiphon.protocol.items import ItemState
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Credential, Secret, Target
-from antiphon.providers.base import Decoder
+from antiphon.providers.anthropic.codec import AnthropicCodec
+from antiphon.providers.base import Codec, Decoder, Encoded
 from antiphon.providers.chat.codec import ChatCodec
+from antiphon.providers.gemini.codec import GeminiCodec
 from antiphon.providers.registry import quirks
+from antiphon.providers.responses.codec import ResponsesCodec
 
-__all__ = ["CASES", "CODEC", "Answer", "Case", "expected", "fault_json", "lines", "replay", "target_for"]
+__all__ = [
+    "CASES",
+    "CODECS",
+    "GEMINI_URL",
+    "SECRET",
+    "Answer",
+    "Case",
+    "cut_at_random",
+    "cut_evenly",
+    "expected",
+    "fault_json",
+    "lines",
+    "replay",
+    "target_for",
+    "with_state",
+]
 
 CORPUS = Path(__file__).parent.parent / "corpus"
-CODEC = ChatCodec()
 SECRET = "sk-corpus-secret-0001"
+GEMINI_URL = "https://generativelanguage.googleapis.com/v1beta"
+CODECS: Mapping[str, Codec] = {
+    "anthropic": AnthropicCodec(),
+    "chat": ChatCodec(),
+    "gemini": GeminiCodec(),
+    "responses": ResponsesCodec(),
+}
 
 
 class Answer(Struct, frozen=True):
@@ -48,17 +75,29 @@ class Case(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"{self.folder.parent.name}/{self.folder.name}"
+        return "/".join(self.folder.parts[-3:])
+
+    @property
+    def protocol(self) -> str:
+        return self.folder.parts[-3]
+
+    @property
+    def provider(self) -> str:
+        return self.folder.parts[-2]
 
     @property
     def is_stream(self) -> bool:
         return (self.folder / "upstream.sse").exists()
 
     def request(self) -> Request:
-        return parse_create((self.folder / "request.json").read_bytes())
+        request = parse_create((self.folder / "request.json").read_bytes())
+        states = self.folder / "state.json"
+        if not states.exists():
+            return request
+        return with_state(request, msgspec.json.decode(states.read_bytes(), type=dict[str, Raw]))
 
     def target(self) -> Target:
-        return target_for(self.request().model)
+        return target_for(self.request().model, self.protocol)
 
     def body(self) -> bytes:
         return (self.folder / ("upstream.sse" if self.is_stream else "upstream.json")).read_bytes()
@@ -68,29 +107,61 @@ class Case(Struct, frozen=True):
         answer = msgspec.json.decode(path.read_bytes(), type=Answer) if path.exists() else Answer()
         if answer.content_type:
             return answer
-        kind = "text/event-stream; charset=utf-8" if self.is_stream else "application/json"
-        return msgspec.structs.replace(answer, content_type=kind)
+        kind = "text/event-stream; charset=utf-8" if self.is_stream else "application/json; charset=UTF-8"
+        return structs.replace(answer, content_type=kind)
 
-    def decoder(self) -> Decoder:
-        return CODEC.decoder(self.request(), self.target(), content_type=self.answer().content_type)
+    def encoded(self) -> Encoded:
+        return CODECS[self.protocol].encode(self.request(), self.target(), media={})
+
+    def said(self, *pieces: bytes) -> list[Delta]:
+        """What a decoder says when the answer comes in these pieces."""
+        codec = CODECS[self.protocol]
+        return replay(codec.decoder(self.request(), self.target(), content_type=self.answer().content_type), pieces)
+
+    def fault(self) -> Fault:
+        answer = self.answer()
+        codec = CODECS[self.protocol]
+        return codec.fault(answer.status, answer.headers, body=self.body(), target=self.target())
 
 
-CASES = [Case(path.parent) for path in sorted(CORPUS.glob("*/*/request.json"))]
+CASES = [Case(path.parent) for path in sorted(CORPUS.glob("*/*/*/request.json"))]
 
 
-def target_for(model: str, **changes: object) -> Target:
-    """A target at the provider that the model's name begins with."""
+def target_for(model: str, protocol: str = "chat", **changes: object) -> Target:
+    """A target at the provider that the model's name begins with, which speaks that protocol."""
     provider, _, name = model.partition("/")
+    facts = quirks(provider)
     target = Target(
         provider=provider,
         model=name,
-        protocol="chat",
+        protocol=protocol,
         quirks=provider,
-        base_url=quirks(provider).base_url or "https://upstream.example/v1",
+        base_url=facts.base_url or "https://upstream.example/v1",
         credential=Credential("main", Secret(SECRET)),
-        fetches_urls=quirks(provider).fetches_urls,
+        fetches_urls=facts.fetches_urls,
     )
-    return msgspec.structs.replace(target, **changes)
+    if protocol == "gemini":  # its facts are those of its chat endpoint
+        target = structs.replace(target, base_url=GEMINI_URL, fetches_urls=True)
+    return structs.replace(target, **changes)
+
+
+def with_state(request: Request, states: Mapping[str, Raw]) -> Request:
+    """The request as the engine hands it on: with what the provider gave with some of the items."""
+    items = list(request.input)
+    for place, payload in states.items():
+        state = ItemState(bytes(payload), model=request.model)
+        items[int(place)] = structs.replace(items[int(place)], state=state, provider=request.model.partition("/")[0])
+    return structs.replace(request, input=tuple(items))
+
+
+def cut_evenly(body: bytes, size: int) -> list[bytes]:
+    return [body[place : place + size] for place in range(0, len(body), size)]
+
+
+def cut_at_random(body: bytes, dice: random.Random) -> list[bytes]:
+    """Up to twelve pieces, some of them empty."""
+    cuts = sorted(dice.randrange(len(body) + 1) for _ in range(dice.randrange(1, 12)))
+    return [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
 
 
 def replay(decoder: Decoder, pieces: Sequence[bytes]) -> list[Delta]:
@@ -131,7 +202,7 @@ def _plain(delta: Delta) -> dict[str, object]:
     fields: dict[str, object] = {"delta": type(delta).__name__}
     if isinstance(delta, Broke):
         return {**fields, **fault_json(delta.fault)}
-    for name, value in msgspec.structs.asdict(delta).items():
+    for name, value in structs.asdict(delta).items():
         if value is not None and value is not msgspec.UNSET and value != ():
             fields[name] = list(value) if isinstance(value, tuple) else value
     return {name: Raw(bytes(value)) if isinstance(value, Raw) else value for name, value in fields.items()}

@@ -3,12 +3,14 @@
 import msgspec
 
 from antiphon.protocol.deltas import Broke, Delta, Stopped, Text
+from antiphon.providers.chat.codec import ChatCodec
 from antiphon.providers.chat.decode import ChatDecoder
 from antiphon.providers.chat.reader import Expected
 from tests.providers.corpus import replay, target_for
 
-__all__ = ["DONE", "HI", "SSE", "STOP", "broke", "chunk", "decoder", "read"]
+__all__ = ["CODEC", "DONE", "HI", "SSE", "STOP", "broke", "chunk", "decoder", "read"]
 
+CODEC = ChatCodec()
 TARGET = target_for("generic/m")
 SSE = "text/event-stream"
 

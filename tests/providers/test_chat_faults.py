@@ -7,7 +7,8 @@ from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault
 from antiphon.providers.shared.clean import clean
 from antiphon.providers.shared.errors import UpstreamError, read_error
 from antiphon.providers.shared.overflow import says_overflow
-from tests.providers.corpus import CODEC, SECRET, target_for
+from tests.providers.corpus import SECRET, target_for
+from tests.providers.script import CODEC
 
 TARGET = target_for("generic/some-model", headers={"x-internal": "header-secret-value"})
 

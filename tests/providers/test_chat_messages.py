@@ -11,7 +11,8 @@ from antiphon.providers.base import Encoded
 from antiphon.providers.chat import codec
 from antiphon.providers.registry import effective
 from tests.helpers.requests import make_request
-from tests.providers.corpus import CODEC, target_for
+from tests.providers.corpus import target_for
+from tests.providers.script import CODEC
 
 PNG = "data:image/png;base64,iVBORw0="
 URL = "https://pictures.example/cat.png"

@@ -12,7 +12,8 @@ from antiphon.providers.chat import codec
 from antiphon.providers.names import wire_name
 from antiphon.providers.quirks.base import Quirks
 from tests.helpers.requests import make_request
-from tests.providers.corpus import CODEC, SECRET, target_for
+from tests.providers.corpus import SECRET, target_for
+from tests.providers.script import CODEC
 
 W = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
 T = {"type": "function", "name": "get_time", "description": "", "strict": True}

@@ -9,7 +9,7 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.target import Credential, Secret
 from antiphon.providers.base import Encoded
 from tests.helpers.requests import make_request
-from tests.providers.anthropic.corpus import CODEC, target_for
+from tests.providers.anthropic.script import CODEC, target_for
 from tests.providers.corpus import SECRET
 
 VERTEX = "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic"

@@ -12,7 +12,8 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import ItemState
 from antiphon.protocol.request import Notice
 from tests.helpers.requests import make_request
-from tests.providers.anthropic.corpus import CODEC, target_for, with_state
+from tests.providers.anthropic.script import CODEC, target_for
+from tests.providers.corpus import with_state
 
 MODEL = "anthropic/claude-opus-5"
 PNG = "data:image/png;base64,iVBORw0KGgo="

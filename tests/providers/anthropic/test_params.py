@@ -9,7 +9,7 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import Notice
 from antiphon.providers.anthropic.models import facts_of, nearest_effort
 from tests.helpers.requests import make_request
-from tests.providers.anthropic.corpus import CODEC, target_for
+from tests.providers.anthropic.script import CODEC, target_for
 
 NEW, OLD, OLDEST, OTHER = "claude-opus-4-8", "claude-sonnet-4-5", "claude-3-5-haiku-latest", "some-model"
 TOOL = {"type": "function", "name": "f"}

@@ -21,7 +21,7 @@ from antiphon.protocol.deltas import (
 )
 from antiphon.providers.anthropic.decode import AnthropicDecoder
 from antiphon.providers.anthropic.reader import Expected
-from tests.providers.anthropic.corpus import target_for
+from tests.providers.anthropic.script import target_for
 from tests.providers.corpus import replay
 
 TARGET = target_for("anthropic/claude-opus-4-8")

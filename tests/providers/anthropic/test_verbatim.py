@@ -12,7 +12,7 @@ from antiphon.protocol.items import InputItem, ItemState, Reasoning
 from antiphon.protocol.request import CustomTool, Request
 from antiphon.providers.base import Encoded
 from tests.helpers.requests import RESPONSE_ID
-from tests.providers.anthropic.corpus import CODEC, target_for
+from tests.providers.anthropic.script import CODEC, target_for
 from tests.providers.corpus import replay
 
 MODEL = "anthropic/claude-opus-5"

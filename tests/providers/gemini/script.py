@@ -6,14 +6,17 @@ import msgspec
 
 from antiphon.protocol.deltas import Annotation, Broke, CallArguments, CallOpened, Delta, Seal, Text
 from antiphon.protocol.request import Request
+from antiphon.protocol.target import Target
 from antiphon.providers.base import Encoded
+from antiphon.providers.gemini.codec import GeminiCodec
 from antiphon.providers.gemini.decode import GeminiDecoder
 from antiphon.providers.gemini.reader import Expected
 from tests.helpers.requests import make_request
 from tests.providers.corpus import replay
-from tests.providers.gemini.corpus import CODEC, target_for
+from tests.providers.corpus import target_for as any_target
 
 __all__ = [
+    "CODEC",
     "arguments",
     "broke",
     "chunk",
@@ -25,9 +28,16 @@ __all__ = [
     "sealed",
     "sent",
     "spoken",
+    "target_for",
 ]
 
+CODEC = GeminiCodec()
 SSE = "text/event-stream"
+
+
+def target_for(model: str, **changes: object) -> Target:
+    """A target at the provider that the model's name begins with, which speaks generateContent."""
+    return any_target(model, "gemini", **changes)
 
 
 def decoder(content_type: str = SSE, **expected: object) -> GeminiDecoder:

@@ -9,8 +9,8 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import ItemReference, ItemState
 from antiphon.protocol.request import Request
 from tests.helpers.requests import make_request
-from tests.providers.gemini.corpus import BASE_URL, CODEC, target_for
-from tests.providers.gemini.script import encode, encode_request, sent
+from tests.providers.corpus import GEMINI_URL
+from tests.providers.gemini.script import CODEC, encode, encode_request, sent, target_for
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
@@ -158,7 +158,7 @@ def test_files_at_the_operators_account_may_be_allowed() -> None:
         input=user({"type": "input_file", "file_id": "files/1"}, {"type": "input_image", "file_id": "gs://b/x.png"})
     )
     body = CODEC.encode(request, target_for("gemini/m", upstream_ids="allow"), media={}).body
-    assert b'{"fileData":{"fileUri":"%b/files/1"}}' % BASE_URL.encode() in body
+    assert b'{"fileData":{"fileUri":"%b/files/1"}}' % GEMINI_URL.encode() in body
     assert b'{"fileData":{"fileUri":"gs://b/x.png"}}' in body
 
 

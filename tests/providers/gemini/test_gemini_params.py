@@ -10,8 +10,8 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.target import Credential, Secret
 from antiphon.providers.gemini.models import facts_of
 from tests.helpers.requests import make_request
-from tests.providers.gemini.corpus import BASE_URL, CODEC, target_for
-from tests.providers.gemini.script import encode, encode_request, sent
+from tests.providers.corpus import GEMINI_URL
+from tests.providers.gemini.script import CODEC, encode, encode_request, sent, target_for
 
 FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
 VERTEX = "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/locations/europe-west1/publishers/google"
@@ -163,8 +163,8 @@ def test_vertex_has_the_same_words_at_another_address() -> None:
 @pytest.mark.parametrize(
     ("base_url", "secret", "header"),
     [
-        (BASE_URL, "AIza1", "x-goog-api-key"),
-        (BASE_URL, "ya29.token", "authorization"),
+        (GEMINI_URL, "AIza1", "x-goog-api-key"),
+        (GEMINI_URL, "ya29.token", "authorization"),
         (VERTEX, "AIza1", "x-goog-api-key"),
         (VERTEX, "AQ.key", "x-goog-api-key"),
         ("https://relay.example/v1beta", "sk-1", "x-goog-api-key"),
@@ -180,16 +180,16 @@ def test_the_key_travels_as_google_wants_it(base_url: str, secret: str, header: 
 @pytest.mark.parametrize(
     ("base_url", "model", "path"),
     [
-        (BASE_URL, "gemini-3-pro", "models/gemini-3-pro:generateContent"),
-        (f"{BASE_URL}/openai", "gemini-3-pro", "models/gemini-3-pro:generateContent"),
-        (BASE_URL, "models/gemini-3-pro", "models/gemini-3-pro:generateContent"),
-        (BASE_URL, "tunedModels/mine", "tunedModels/mine:generateContent"),
-        (BASE_URL, "a b?c#d", "models/a%20b%3Fc%23d:generateContent"),
+        (GEMINI_URL, "gemini-3-pro", "models/gemini-3-pro:generateContent"),
+        (f"{GEMINI_URL}/openai", "gemini-3-pro", "models/gemini-3-pro:generateContent"),
+        (GEMINI_URL, "models/gemini-3-pro", "models/gemini-3-pro:generateContent"),
+        (GEMINI_URL, "tunedModels/mine", "tunedModels/mine:generateContent"),
+        (GEMINI_URL, "a b?c#d", "models/a%20b%3Fc%23d:generateContent"),
     ],
 )
 def test_the_model_stands_in_the_address(base_url: str, model: str, path: str) -> None:
     target = structs.replace(target_for("gemini/m", base_url=base_url), model=model)
-    assert CODEC.encode(make_request(), target, media={}).url == f"{BASE_URL}/{path}"
+    assert CODEC.encode(make_request(), target, media={}).url == f"{GEMINI_URL}/{path}"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,18 @@ from antiphon.protocol.deltas import (
     UsageSeen,
 )
 from tests.providers.corpus import replay
-from tests.providers.gemini.corpus import CODEC, target_for
-from tests.providers.gemini.script import arguments, broke, chunk, citations, decoder, read, sealed, spoken
+from tests.providers.gemini.script import (
+    CODEC,
+    arguments,
+    broke,
+    chunk,
+    citations,
+    decoder,
+    read,
+    sealed,
+    spoken,
+    target_for,
+)
 
 HI = {"text": "Hi"}
 EMPTY = {"text": "", "thoughtSignature": "ZW1wdHk="}

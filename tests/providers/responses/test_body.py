@@ -11,7 +11,7 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import InputItem, ItemState, decode_item
 from antiphon.protocol.request import Request
 from antiphon.providers.base import Encoded
-from tests.providers.responses.corpus import CODEC, target_for
+from tests.providers.responses.script import CODEC, target_for
 
 Json = dict[str, Any]
 

@@ -8,7 +8,8 @@ import pytest
 from antiphon.protocol.deltas import Broke, Delta, Opened, Relayed, Stopped, Text, UsageSeen
 from tests.helpers.responses_wire import call, events, message, native_json, sse, thought
 from tests.helpers.stream import Checked, check_stream
-from tests.providers.responses.corpus import client_stream, decoder, read
+from tests.providers.responses.script import decoder, read
+from tests.providers.told import told_json
 
 Json = dict[str, Any]
 
@@ -16,7 +17,7 @@ HELLO = events([message("Hello there, friend.")])
 
 
 def checked(*stream: Json, **options: Any) -> Checked:
-    return check_stream(client_stream(read(sse(stream), **options)), usage_optional=True)
+    return check_stream(told_json(read(sse(stream), **options)), usage_optional=True)
 
 
 def fault(deltas: list[Delta]) -> str:
@@ -84,7 +85,7 @@ def test_most_text_takes_the_short_way() -> None:
 
 def test_text_with_something_unknown_in_it_takes_the_long_way() -> None:
     stream = [{**event, "novel": 1} if event["type"].endswith("text.delta") else event for event in HELLO]
-    told = client_stream(read(sse(stream)))
+    told = told_json(read(sse(stream)))
     assert [event["novel"] for event in told if event["type"].endswith("text.delta")] == [1, 1, 1]
 
 
@@ -106,12 +107,12 @@ def test_halves_of_characters_are_joined_over_frames() -> None:
     body += b'data: {"type":"response.output_text.delta","item_id":"msg_native0","delta":"!"}\n\n'
     done = message("\U0001f600!")
     end = events([done])[-1]
-    stream = client_stream(read(body + sse([{"type": "response.output_item.done", "item": done}, end])))
+    stream = told_json(read(body + sse([{"type": "response.output_item.done", "item": done}, end])))
     assert check_stream(stream, usage_optional=True).text == "\U0001f600!"
 
 
 def test_a_lone_half_becomes_the_replacement_character() -> None:
-    found = check_stream(client_stream(read(sse(HELLO).replace(b"riend", b"\\ud83d"))), usage_optional=True)
+    found = check_stream(told_json(read(sse(HELLO).replace(b"riend", b"\\ud83d"))), usage_optional=True)
     assert found.text == "Hello there, f\ufffd."
 
 
@@ -218,7 +219,7 @@ def test_what_a_bare_server_calls_by_a_flat_name_comes_back_under_its_own() -> N
     ]
     body = native_json([call("crm__find", "{}"), call("patch", '{"input":"a\\nb"}', number=1), message("Hi.")])
     found = check_stream(
-        client_stream(read(body, model="llamacpp/x", kind="application/json", tools=tools)), usage_optional=True
+        told_json(read(body, model="llamacpp/x", kind="application/json", tools=tools)), usage_optional=True
     )
     assert [(item["type"], item.get("name")) for item in found.items] == [
         ("function_call", "find"),
@@ -259,6 +260,6 @@ def test_events_about_no_item_pass_without_a_place() -> None:
         "n": 1,
     }
     deltas = read(sse([*HELLO[:2], loose, *HELLO[2:]]))
-    told = next(event for event in client_stream(deltas) if event["type"] == "response.compaction.compacting")
+    told = next(event for event in told_json(deltas) if event["type"] == "response.compaction.compacting")
     assert told == {"type": "response.compaction.compacting", "sequence_number": 2, "n": 1}
     assert sum(isinstance(delta, Relayed) for delta in deltas) > 1
