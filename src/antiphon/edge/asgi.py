@@ -78,7 +78,8 @@ class Exchange:
 
     def header(self, name: bytes) -> str:
         """A request header, empty when absent."""
-        return self.headers.get(name, b"").decode("latin-1")
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value else ""
 
     def query(self) -> dict[str, list[str]]:
         """The query string's parameters."""

@@ -45,20 +45,14 @@ class BodyReader:
             ServerFault: 503, too many bodies in memory.
             ClientGoneError: the client left.
         """
-        media_type = exchange.header(b"content-type").partition(";")[0].strip().lower()
-        if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
-            raise RequestFault(
-                f"Unsupported content type '{media_type[:80]}'. Send 'application/json'.",
-                status=415,
-                code="unsupported_media_type",
-            )
+        _check_media_type(exchange.header(b"content-type"))
         inflate = _inflater(exchange.header(b"content-encoding").strip().lower())
-        declared = exchange.header(b"content-length")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            raise self._too_large()
         shortcuts = exchange.scope.get("extensions", {}).get(SHORTCUTS)
-        body = shortcuts["read"]() if shortcuts is not None else None
+        body = shortcuts["read"]() if shortcuts else None
         if body is None:
+            declared = exchange.header(b"content-length")
+            if declared.isdigit() and int(declared) > self._max_bytes:
+                raise self._too_large()
             body = await self._read(exchange)
         elif len(body) > self._max_bytes:
             raise self._too_large()
@@ -115,6 +109,18 @@ class BodyReader:
     def _too_large(self) -> RequestFault:
         return RequestFault(
             f"The request body is larger than {self._max_bytes} bytes.", status=413, code="request_too_large"
+        )
+
+
+def _check_media_type(declared: str) -> None:
+    if declared == "application/json":
+        return
+    media_type = declared.partition(";")[0].strip().lower()
+    if media_type not in _JSON_TYPES and not media_type.endswith("+json"):
+        raise RequestFault(
+            f"Unsupported content type '{media_type[:80]}'. Send 'application/json'.",
+            status=415,
+            code="unsupported_media_type",
         )
 
 

@@ -140,7 +140,10 @@ class HeadLimitProtocol(HttpToolsProtocol):
         cycle.scope["extensions"] = {CONNECTION: self._connection, SHORTCUTS: shortcuts}
 
         async def joined(scope: Any, receive: Any, _: Any) -> None:
-            await app(scope, receive, answer.send)
+            try:
+                await app(scope, receive, answer.send)
+            finally:
+                shortcuts.clear()  # the answer knows its cycle, whose scope knows the answer: collecting that costs
 
         super()._start_asgi_task(cycle, joined)
 

@@ -138,8 +138,8 @@ class Telemetry(Collector):
         for more in exchange.more_runs:
             if more.row is not None:
                 self._count_run(more.row, more.record.timing.first_event)
-        if run is not None and any(notice.reason == "store_unavailable" for notice in run.record.notices):
-            self._not_stored += 1
+        if run is not None and run.record.notices:
+            self._not_stored += any(notice.reason == "store_unavailable" for notice in run.record.notices)
         if self._log is not None:
             self._log(self._encode(self._line(exchange, row, status=status, seconds=seconds, first_ms=first_ms)))
 

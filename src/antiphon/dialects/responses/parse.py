@@ -1,6 +1,7 @@
 """Body bytes to a `Request`. One pass over the body where nothing in it is unknown."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -38,6 +39,10 @@ _VENDORS = (
     "access_programs",
     "image",
 )
+_refused_values = attrgetter(*_REFUSED)
+_vendor_values = attrgetter(*_VENDORS)
+_NOTHING_REFUSED = (NULL,) * len(_REFUSED)
+_NOTHING_VENDOR = (NULL,) * len(_VENDORS)
 _VERBOSITY: dict[str, Literal["low", "medium", "high"]] = {
     "concise": "low",
     "normal": "medium",
@@ -118,7 +123,7 @@ def _parse(body: bytes) -> Request:
         user=params.user,
         tools_echo=offered.echo,
         body=body,
-        vendor_only=(*unknown, *(name for name in _VENDORS if getattr(params, name) != NULL)),
+        vendor_only=_vendor_only(params, unknown),
     )
 
 
@@ -143,6 +148,12 @@ def _decode(body: bytes) -> tuple[CreateParams, list[str]]:
         raise _invalid_json(str(error)) from error
 
 
+def _vendor_only(params: CreateParams, unknown: list[str]) -> tuple[str, ...]:
+    if _vendor_values(params) == _NOTHING_VENDOR:
+        return tuple(unknown)
+    return (*unknown, *(name for name in _VENDORS if getattr(params, name) != NULL))
+
+
 def _invalid_json(reason: str) -> RequestFault:
     return RequestFault(
         f"The request body is not valid JSON: {reason}.".replace("`", "'"), code="invalid_json", param=None
@@ -161,9 +172,8 @@ def _unsupported(name: str) -> RequestFault:
 
 def _refuse_unservable(params: CreateParams) -> None:
     """R5b: what would change the meaning of the answer is never ignored."""
-    for name in _REFUSED:
-        if getattr(params, name) != NULL:
-            raise _unsupported(name)
+    if _refused_values(params) != _NOTHING_REFUSED:
+        raise _unsupported(next(name for name in _REFUSED if getattr(params, name) != NULL))
     if params.background:
         raise _unsupported("background")
     if params.n not in (None, 1):
