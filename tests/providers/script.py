@@ -4,8 +4,9 @@ import msgspec
 
 from antiphon.protocol.deltas import Broke, Delta, Stopped, Text
 from antiphon.providers.chat.codec import ChatCodec
-from antiphon.providers.chat.decode import ChatDecoder
+from antiphon.providers.chat.decode import ChatFrames
 from antiphon.providers.chat.reader import Expected
+from antiphon.providers.shared.framing import Framing
 from tests.providers.corpus import replay, target_for
 
 __all__ = ["CODEC", "DONE", "HI", "SSE", "STOP", "broke", "chunk", "decoder", "read"]
@@ -15,8 +16,8 @@ TARGET = target_for("generic/m")
 SSE = "text/event-stream"
 
 
-def decoder(content_type: str = SSE, **expected: object) -> ChatDecoder:
-    return ChatDecoder(msgspec.convert(expected, Expected), TARGET, content_type=content_type)
+def decoder(content_type: str = SSE, **expected: object) -> Framing:
+    return Framing(ChatFrames(msgspec.convert(expected, Expected), TARGET), TARGET, content_type=content_type)
 
 
 def read(*frames: object, content_type: str = SSE, **expected: object) -> list[Delta]:

@@ -3,9 +3,7 @@
 import msgspec
 import pytest
 
-from antiphon.lib.sse import SseParser
 from antiphon.protocol.deltas import Opened, Stopped, Text
-from antiphon.providers.chat import decode
 from tests.providers.script import DONE, HI, STOP, broke, chunk, decoder, read
 
 
@@ -143,18 +141,3 @@ def test_a_body_without_a_finish_reason_is_complete() -> None:
 def test_a_body_with_a_lone_surrogate_is_read() -> None:
     found = read(rb'{"choices":[{"message":{"content":"a\udc00b"},"finish_reason":"stop"}]}')
     assert found == [Text("text", "a\ufffdb"), Stopped("completed", "stop")]
-
-
-def test_a_body_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "BODY_LIMIT", 100)
-    one = decoder("application/json")
-    assert one.feed(b"{" + b" " * 90) == []
-    assert broke(one.feed(b" " * 90)) == "upstream_protocol_error"
-
-
-def test_a_frame_over_the_limit_ends_the_answer_after_what_was_whole() -> None:
-    one = decoder()
-    one._frames = SseParser(limit=100)
-    found = one.feed(b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: ' + b"x" * 200)
-    assert found[0] == Text("text", "Hi")
-    assert broke(found) == "upstream_protocol_error"

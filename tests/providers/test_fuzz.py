@@ -17,16 +17,18 @@ from hypothesis import strategies as st
 from antiphon.protocol.deltas import Broke, Delta, Stopped
 from antiphon.protocol.request import CustomTool, FunctionTool
 from antiphon.providers.anthropic import reader as anthropic
-from antiphon.providers.anthropic.decode import AnthropicDecoder
+from antiphon.providers.anthropic.decode import AnthropicFrames
 from antiphon.providers.base import Decoder
 from antiphon.providers.chat import reader as chat
-from antiphon.providers.chat.decode import ChatDecoder
+from antiphon.providers.chat.decode import ChatFrames
 from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.gemini import reader as gemini
-from antiphon.providers.gemini.decode import GeminiDecoder
+from antiphon.providers.gemini.decode import GeminiFrames
+from antiphon.providers.gemini.objects import ObjectSplitter
 from antiphon.providers.names import ToolNames
 from antiphon.providers.responses import reader as responses
-from antiphon.providers.responses.decode import ResponsesDecoder
+from antiphon.providers.responses.decode import ResponsesFrames
+from antiphon.providers.shared.framing import Framing
 from tests.providers.corpus import CODECS, cut_evenly, lines, replay, target_for
 from tests.providers.garble import Garbler
 from tests.providers.told import told
@@ -58,7 +60,8 @@ def any_anthropic(dice: random.Random) -> Make:
         [anthropic.Expected(), anthropic.Expected(vendor=True), anthropic.Expected(answer_tool="person")]
     )
     calls = dice.choice(CALLS)
-    return lambda kind: AnthropicDecoder(expected, TARGETS["anthropic"], content_type=kind, calls=calls())
+    target = TARGETS["anthropic"]
+    return lambda kind: Framing(AnthropicFrames(expected, target), target, content_type=kind, calls=calls())
 
 
 def any_chat(dice: random.Random) -> Make:
@@ -67,20 +70,25 @@ def any_chat(dice: random.Random) -> Make:
         [chat.Expected(), chat.Expected(logprobs=True), chat.Expected(think_tags=True), chat.Expected(known=known)]
     )
     calls = dice.choice(CALLS)
-    return lambda kind: ChatDecoder(expected, TARGETS["chat"], content_type=kind, calls=calls())
+    target = TARGETS["chat"]
+    return lambda kind: Framing(ChatFrames(expected, target), target, content_type=kind, calls=calls())
 
 
 def any_gemini(dice: random.Random) -> Make:
     expected = dice.choice([gemini.Expected(), gemini.Expected(logprobs=True), gemini.Expected(one_call=True)])
     calls = dice.choice(CALLS)
-    return lambda kind: GeminiDecoder(expected, TARGETS["gemini"], content_type=kind, calls=calls())
+    target = TARGETS["gemini"]
+    return lambda kind: Framing(
+        GeminiFrames(expected, target), target, content_type=kind, calls=calls(), bodies=ObjectSplitter()
+    )
 
 
 def any_responses(dice: random.Random) -> Make:
     expected = dice.choice(
         [responses.Expected(), responses.Expected(thoughts=True), responses.Expected(names=NAMES, hidden_limit=9)]
     )
-    return lambda kind: ResponsesDecoder(expected, TARGETS["responses"], content_type=kind)
+    target = TARGETS["responses"]
+    return lambda kind: Framing(ResponsesFrames(expected, target), target, content_type=kind)
 
 
 ANY: Mapping[str, Callable[[random.Random], Make]] = {

@@ -19,8 +19,9 @@ from antiphon.protocol.deltas import (
     Text,
     UsageSeen,
 )
-from antiphon.providers.anthropic.decode import AnthropicDecoder
+from antiphon.providers.anthropic.decode import AnthropicFrames
 from antiphon.providers.anthropic.reader import Expected
+from antiphon.providers.shared.framing import Framing
 from tests.providers.anthropic.script import target_for
 from tests.providers.corpus import replay
 
@@ -49,7 +50,7 @@ def read(*events: object, expected: Expected | None = None, kind: str = "text/ev
     body = b"".join(
         event if isinstance(event, bytes) else b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events
     )
-    return replay(AnthropicDecoder(expected or Expected(), TARGET, content_type=kind), [body])
+    return replay(Framing(AnthropicFrames(expected or Expected(), TARGET), TARGET, content_type=kind), [body])
 
 
 def output(*events: object, expected: Expected | None = None) -> list[Delta]:
@@ -171,7 +172,7 @@ def test_a_frame_without_end_is_refused() -> None:
 
 
 def test_a_body_without_end_is_refused() -> None:
-    decoder = AnthropicDecoder(Expected(), TARGET, content_type="application/json")
+    decoder = Framing(AnthropicFrames(Expected(), TARGET), TARGET, content_type="application/json")
     found: list[Delta] = []
     for _ in range(33):
         found += decoder.feed(b"{" + b" " * (1024 * 1024))

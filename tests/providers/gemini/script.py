@@ -9,8 +9,10 @@ from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Encoded
 from antiphon.providers.gemini.codec import GeminiCodec
-from antiphon.providers.gemini.decode import GeminiDecoder
+from antiphon.providers.gemini.decode import GeminiFrames
+from antiphon.providers.gemini.objects import ObjectSplitter
 from antiphon.providers.gemini.reader import Expected
+from antiphon.providers.shared.framing import Framing
 from tests.helpers.requests import make_request
 from tests.providers.corpus import replay
 from tests.providers.corpus import target_for as any_target
@@ -40,9 +42,10 @@ def target_for(model: str, **changes: object) -> Target:
     return any_target(model, "gemini", **changes)
 
 
-def decoder(content_type: str = SSE, **expected: object) -> GeminiDecoder:
+def decoder(content_type: str = SSE, **expected: object) -> Framing:
     wanted = msgspec.convert(expected, Expected)
-    return GeminiDecoder(wanted, target_for("gemini/gemini-3-pro"), content_type=content_type)
+    target = target_for("gemini/gemini-3-pro")
+    return Framing(GeminiFrames(wanted, target), target, content_type=content_type, bodies=ObjectSplitter())
 
 
 def read(*frames: object, content_type: str = SSE, **expected: object) -> list[Delta]:

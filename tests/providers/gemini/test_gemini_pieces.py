@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from antiphon.providers.gemini.chunks import PartialArg
-from antiphon.providers.gemini.objects import BrokenJsonError, ObjectSplitter
+from antiphon.providers.gemini.objects import ObjectSplitter
 from antiphon.providers.gemini.partial import PartialArgs
 from antiphon.providers.gemini.schema import reduced
 from antiphon.providers.gemini.state import Mark, State, read_state, write_state
+from antiphon.providers.shared.framing import BrokenBodyError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=8),
@@ -44,15 +45,15 @@ def test_objects_in_a_row_need_no_array() -> None:
 
 
 def test_what_was_whole_before_something_else_is_not_lost() -> None:
-    with pytest.raises(BrokenJsonError) as broken:
+    with pytest.raises(BrokenBodyError) as broken:
         ObjectSplitter().feed(b'[{"a":1}, oops')
-    assert broken.value.objects == [b'{"a":1}']
+    assert broken.value.bodies == [b'{"a":1}']
 
 
 def test_an_object_may_not_be_larger_than_the_limit() -> None:
     splitter = ObjectSplitter(limit=10)
     assert splitter.feed(b'{"a":123}') == [b'{"a":123}']
-    with pytest.raises(BrokenJsonError):
+    with pytest.raises(BrokenBodyError):
         splitter.feed(b'{"a":12345}')
 
 

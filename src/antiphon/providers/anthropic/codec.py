@@ -9,7 +9,7 @@ from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.address import VERTEX_VERSION, endpoint, headers_for, is_vertex
-from antiphon.providers.anthropic.decode import AnthropicDecoder
+from antiphon.providers.anthropic.decode import AnthropicFrames
 from antiphon.providers.anthropic.encode import write_request
 from antiphon.providers.anthropic.faults import http_fault
 from antiphon.providers.anthropic.models import facts_of
@@ -21,6 +21,7 @@ from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.names import ToolNames
 from antiphon.providers.registry import effective
+from antiphon.providers.shared.framing import Framing
 
 __all__ = ["AnthropicCodec"]
 
@@ -66,13 +67,14 @@ class AnthropicCodec:
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
         if request.dialect == "messages":  # its body was sent as it came, and may have been let go since
-            return AnthropicDecoder(Expected(vendor=True), target, content_type=content_type)
+            frames = AnthropicFrames(Expected(vendor=True), target)
+            return Framing(frames, target, content_type=content_type)
         expected = Expected(answer_tool=answer_tool(request, facts_of(target.model)))
         calls = None
         if request.tools:
             names = ToolNames(request.tools)
             calls = None if names.plain else ClientCalls(names)
-        return AnthropicDecoder(expected, target, content_type=content_type, calls=calls)
+        return Framing(AnthropicFrames(expected, target), target, content_type=content_type, calls=calls)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

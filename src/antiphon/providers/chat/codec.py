@@ -10,7 +10,7 @@ from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.address import address
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
-from antiphon.providers.chat.decode import ChatDecoder
+from antiphon.providers.chat.decode import ChatFrames
 from antiphon.providers.chat.messages import Transcript
 from antiphon.providers.chat.params import ParamWriter
 from antiphon.providers.chat.parts import media_urls
@@ -22,6 +22,7 @@ from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import effective
 from antiphon.providers.shared.faults import http_fault
+from antiphon.providers.shared.framing import Framing
 
 __all__ = ["ChatCodec"]
 
@@ -69,11 +70,11 @@ class ChatCodec:
             thoughts=replays != "none" and "reasoning.encrypted_content" in request.include,
         )
         if not request.tools:
-            return ChatDecoder(expected, target, content_type=content_type, vendor=vendor)
+            return Framing(ChatFrames(expected, target, vendor=vendor), target, content_type=content_type)
         names = ToolNames(request.tools)
         expected = structs.replace(expected, known=names.known, call_extra=quirks.call_extra == "extra_content")
         calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
-        return ChatDecoder(expected, target, content_type=content_type, calls=calls, vendor=vendor)
+        return Framing(ChatFrames(expected, target, vendor=vendor), target, content_type=content_type, calls=calls)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

@@ -13,14 +13,16 @@ from antiphon.providers.address import model_path
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.gemini.contents import Transcript
-from antiphon.providers.gemini.decode import GeminiDecoder
+from antiphon.providers.gemini.decode import GeminiFrames
 from antiphon.providers.gemini.faults import http_fault
 from antiphon.providers.gemini.models import Facts, facts_of
+from antiphon.providers.gemini.objects import ObjectSplitter
 from antiphon.providers.gemini.params import ParamWriter
 from antiphon.providers.gemini.parts import Fetching, PartWriter, media_urls
 from antiphon.providers.gemini.reader import Expected
 from antiphon.providers.gemini.wire import Content, WirePart
 from antiphon.providers.names import ToolNames
+from antiphon.providers.shared.framing import Framing
 
 __all__ = ["GeminiCodec", "auth_headers"]
 
@@ -89,7 +91,8 @@ class GeminiCodec:
         expected = Expected(logprobs=request.wants_logprobs, one_call=request.parallel_tool_calls is False)
         names = ToolNames(request.tools) if request.tools else None
         calls = None if names is None or names.plain else ClientCalls(names)
-        return GeminiDecoder(expected, target, content_type=content_type, calls=calls)
+        frames, bodies = GeminiFrames(expected, target), ObjectSplitter()
+        return Framing(frames, target, content_type=content_type, calls=calls, bodies=bodies)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

@@ -8,10 +8,10 @@ from msgspec import Struct, structs
 from antiphon.protocol.faults import Fault, RequestFault
 from antiphon.protocol.target import Target
 from antiphon.providers.shared.errors import UpstreamError, read_error
-from antiphon.providers.shared.faults import broken_off, fault_of, protocol_fault
+from antiphon.providers.shared.faults import fault_of
 from antiphon.providers.shared.waits import header_wait
 
-__all__ = ["blocked", "broken_off", "http_fault", "in_band_fault", "protocol_fault", "stopped_badly"]
+__all__ = ["blocked", "http_fault", "in_band_fault", "stopped_badly"]
 
 _TEXT_LIMIT = 4000
 

@@ -5,24 +5,22 @@ proxies that lose the `alt=sse`. A whole answer is the same with one object.
 """
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["BrokenJsonError", "ObjectSplitter"]
+from antiphon.providers.shared.framing import BrokenBodyError
+
+__all__ = ["ObjectSplitter"]
 
 _OUTSIDE = re.compile(rb'["{}\[\]]')
 _INSIDE = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,[]\xef\xbb\xbf"
 
 
-class BrokenJsonError(ValueError):
-    """Something else than objects. `objects` are those that were complete before."""
-
-    def __init__(self, reason: str, objects: list[bytes]) -> None:
-        super().__init__(reason)
-        self.objects = objects
-
-
 class ObjectSplitter:
-    """Incremental. Holds at most `limit` bytes, those of one object; beyond that `feed` raises `BrokenJsonError`."""
+    """See `shared.framing.Bodies`.
+
+    Holds at most `limit` bytes, those of one object; beyond that `feed` raises `BrokenBodyError`.
+    """
 
     __slots__ = ("_depth", "_escaped", "_held", "_held_bytes", "_in_string", "_limit")
 
@@ -39,7 +37,7 @@ class ObjectSplitter:
         """An object has begun and not ended."""
         return self._depth > 0
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> Sequence[bytes]:
         """Take bytes as they came, return the objects that are complete now."""
         found: list[bytes] = []
         place = 0
@@ -49,19 +47,23 @@ class ObjectSplitter:
                 if not rest:
                     break
                 if rest[:1] != b"{":
-                    raise BrokenJsonError("something between the objects", found)
+                    raise BrokenBodyError("something between the objects", found)
                 place = len(data) - len(rest)
             end = self._end(data, place)
             self._held.append(data[place:end])
             self._held_bytes += end - place
             if self._held_bytes > self._limit:
-                raise BrokenJsonError(f"an object of more than {self._limit} bytes", found)
+                raise BrokenBodyError(f"an object of more than {self._limit} bytes", found)
             place = end
             if not self._depth:
                 found.append(b"".join(self._held))
                 self._held = []
                 self._held_bytes = 0
         return found
+
+    def eof(self) -> Sequence[bytes]:
+        """Nothing: what has not ended is no object."""
+        return ()
 
     def _end(self, data: bytes, place: int) -> int:
         """Where the object ends that `place` is in, or the data."""

@@ -20,11 +20,12 @@ from antiphon.protocol.target import Target
 from antiphon.providers.gemini.calls import CallMixUpError, CallReader
 from antiphon.providers.gemini.chunks import ABSENT, AnswerPart, Candidate, Chunk
 from antiphon.providers.gemini.extras import logprob_entries
-from antiphon.providers.gemini.faults import blocked, broken_off, in_band_fault, protocol_fault, stopped_badly
+from antiphon.providers.gemini.faults import blocked, in_band_fault, stopped_badly
 from antiphon.providers.gemini.grounding import Sources, SpokenText, searched
 from antiphon.providers.gemini.state import Mark, State, write_state
 from antiphon.providers.gemini.stops import FAILED, NO_REASON, VAGUE, stop_reason
 from antiphon.providers.gemini.usage import usage_seen
+from antiphon.providers.shared.faults import broken_off, protocol_fault
 
 __all__ = ["ChunkReader", "Expected"]
 
@@ -135,10 +136,8 @@ class ChunkReader:
         """Nothing more comes. `is_cut`: the bytes end inside a frame."""
         if self.stopped or self.broken:
             return
-        if is_cut:
-            self.fail(broken_off(self._target, code="upstream_reset", reason="end inside a frame"), out)
-        elif self._seen:
-            self.fail(broken_off(self._target, code="upstream_truncated", reason="end without a finish"), out)
+        if is_cut or self._seen:
+            self.fail(broken_off(self._target, is_cut=is_cut), out)
         else:
             self.fail(protocol_fault(self._target, "no candidates"), out)
 

@@ -15,10 +15,11 @@ from antiphon.providers.names import ToolNames
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import effective
 from antiphon.providers.responses.body import Written, edit_body, write_body
-from antiphon.providers.responses.decode import ResponsesDecoder
+from antiphon.providers.responses.decode import ResponsesFrames
 from antiphon.providers.responses.parts import media_urls
 from antiphon.providers.responses.reader import Expected
 from antiphon.providers.shared.faults import http_fault
+from antiphon.providers.shared.framing import Framing
 
 __all__ = ["ResponsesCodec"]
 
@@ -80,7 +81,7 @@ class ResponsesCodec:
                 hidden_limit=request.max_output_tokens,
                 thoughts=thoughts,
             )
-        return ResponsesDecoder(expected, target, content_type=content_type)
+        return Framing(ResponsesFrames(expected, target), target, content_type=content_type)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

@@ -85,9 +85,11 @@ def protocol_fault(target: Target, reason: str) -> Fault:
     return _upstream(message, "upstream_protocol_error", 502, reason)
 
 
-def broken_off(target: Target, *, code: str, reason: str) -> Fault:
-    """The answer ended too early: `upstream_truncated`, or `upstream_reset` in the middle of a frame."""
-    return _upstream(f"The provider '{target.provider}' ended its answer before it was complete.", code, 502, reason)
+def broken_off(target: Target, *, is_cut: bool) -> Fault:
+    """The answer ended before it was complete; `is_cut`: in the middle of a frame."""
+    message = f"The provider '{target.provider}' ended its answer before it was complete."
+    code, reason = ("upstream_reset", "inside a frame") if is_cut else ("upstream_truncated", "without a finish")
+    return _upstream(message, code, 502, f"end {reason}")
 
 
 def _upstream(message: str, code: str, status: int, detail: str) -> UpstreamFault:  # noqa: PLR0917 - four facts, one line
