@@ -1,16 +1,14 @@
-"""What a client hears, whichever door it came through, and the ear on its line."""
+"""What a client hears, whichever door it came through."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
-
 from tests.helpers.gateway import Gateway
+from tests.helpers.listening import Listening
 from tests.matrix.scenarios import Asks, Offer, Tokens
 
-__all__ = ["Door", "Failure", "Heard", "Json", "Listening"]
+__all__ = ["Door", "Failure", "Heard", "Json"]
 
 Json = dict[str, Any]
 
@@ -70,36 +68,3 @@ class Door(ABC):
     def refusal_ending(self, ending: str) -> str:
         """What this dialect makes of the end of an answer that was a refusal."""
         return ending
-
-
-class Listening(httpx2.HTTPTransport):
-    """What an official client got last, byte for byte."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._body = bytearray()
-
-    @property
-    def body(self) -> bytes:
-        return bytes(self._body)
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = super().handle_request(request)
-        assert isinstance(response.stream, httpx2.SyncByteStream)
-        self._body = bytearray()
-        response.stream = _Copied(response.stream, self._body)
-        return response
-
-
-class _Copied(httpx2.SyncByteStream):
-    def __init__(self, inner: httpx2.SyncByteStream, copy: bytearray) -> None:
-        self._inner = inner
-        self._copy = copy
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._inner:
-            self._copy += chunk
-            yield chunk
-
-    def close(self) -> None:
-        self._inner.close()

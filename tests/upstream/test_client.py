@@ -6,7 +6,7 @@ import pytest
 
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
-from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end, run_on
+from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end
 from tests.helpers.upstream import (
     Gate,
     Reply,
@@ -19,11 +19,6 @@ from tests.helpers.upstream import (
     stream,
     text_chunks,
 )
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    return run_on(str(request.param))
 
 
 def test_request_arrives_whole_and_asks_for_no_compression(run: Run) -> None:

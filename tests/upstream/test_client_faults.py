@@ -7,13 +7,8 @@ import pytest
 
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
-from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end, run_on
+from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end
 from tests.helpers.upstream import Gate, Part, Reply, ScriptedUpstream, answer, chat_json, stream
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    return run_on(str(request.param))
 
 
 async def open_fault(reply: Reply, *, first_byte_s: float = 20.0) -> NetworkFault:

@@ -11,14 +11,9 @@ from antiphon.upstream.head import Origin
 from antiphon.upstream.pool import Pool
 from antiphon.upstream.watch import Watch
 from antiphon.upstream.wire import Answer, CutError, Wire
-from tests.helpers.exchanges import Run, ask, fault_of, read_to_end, run_on
+from tests.helpers.exchanges import Run, ask, fault_of, read_to_end
 from tests.helpers.upstream import Gate, Part, Reply, ScriptedUpstream, Seen, answer, chat_json, stream
 from tests.upstream.test_client_splits import Line
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    return run_on(str(request.param))
 
 
 async def whole(client: UpstreamClient, up: ScriptedUpstream) -> bytes:

@@ -11,32 +11,15 @@ import pytest
 
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
-from tests.helpers.exchanges import Run, fault_of, run_on
+from tests.helpers.exchanges import Run, fault_of
 from tests.helpers.upstream import ScriptedUpstream, answer, chat_json, stream
-from tests.upstream.test_client_tls import CERTIFICATE, KEY
 
 OPENED = b"HTTP/1.1 200 Connection established\r\nvia: 1.1 proxy\r\ncontent-length: 7\r\n\r\n"
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    return run_on(str(request.param))
-
-
 @pytest.fixture
-def ca_file(tmp_path: Path) -> str:
-    path = tmp_path / "certificate.pem"
-    path.write_text(CERTIFICATE)
-    return str(path)
-
-
-@pytest.fixture
-def server_tls(tmp_path: Path, ca_file: str) -> ssl.SSLContext:
-    key = tmp_path / "key.pem"
-    key.write_text(KEY)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(ca_file, key)
-    return context
+def ca_file(certificate: Path) -> str:
+    return str(certificate)
 
 
 @dataclass

@@ -8,51 +8,8 @@ import pytest
 
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
-from tests.helpers.exchanges import Run, fault_of, read_to_end, run_on
+from tests.helpers.exchanges import Run, fault_of, read_to_end
 from tests.helpers.upstream import Reply, ScriptedUpstream, answer, chat_json, stream
-
-# Made for these tests alone: CN=localhost, signed by itself, valid for a hundred years.
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgy5VNNg+tDgxI8Zfk
-sV0qFy4+BCHdbb6+K52JKl8pEwOhRANCAATytJ8L8wlndbiHpzn3dz+39JeEyu3O
-KlCPo2crn9HjOm9jxsJycHcQ80Ja/k/ozp+k4rq0vfpyABnZBo+/9r08
------END PRIVATE KEY-----
-"""
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBlDCCATugAwIBAgIUWyaCe6EeArqVMHfszNusA1BA4V8wCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjEzNDU1NloYDzIxMjYxMDI5
-MTM0NTU2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAATytJ8L8wlndbiHpzn3dz+39JeEyu3OKlCPo2crn9HjOm9jxsJycHcQ
-80Ja/k/ozp+k4rq0vfpyABnZBo+/9r08o2kwZzAdBgNVHQ4EFgQUORuXt2yTSS4M
-pULMHzuGAXXF+nQwHwYDVR0jBBgwFoAUORuXt2yTSS4MpULMHzuGAXXF+nQwFAYD
-VR0RBA0wC4IJbG9jYWxob3N0MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwID
-RwAwRAIgfzj3bVZf7VOkedb8cMcRtZlwyN6CKZUYSYFoBUQftVQCID1l5js6xLM3
-+TOAt/ctr00Jw85ChN2myElEuQb8mb+z
------END CERTIFICATE-----
-"""
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    return run_on(str(request.param))
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    path = tmp_path / "certificate.pem"
-    path.write_text(CERTIFICATE)
-    return path
-
-
-@pytest.fixture
-def server_tls(tmp_path: Path, certificate: Path) -> ssl.SSLContext:
-    key = tmp_path / "key.pem"
-    key.write_text(KEY)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 def trusting(up: ScriptedUpstream, ca_file: Path | None) -> UpstreamRequest:

@@ -8,16 +8,11 @@ import pytest
 
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.upstream.client import UpstreamClient
-from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end, run_on
+from tests.helpers.exchanges import Run, ask, exchange_with, fault_of, read_to_end
 from tests.helpers.far_end import far_end
 from tests.helpers.upstream import Part, Reply, ScriptedUpstream, answer, chat_json
 
 OK = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    return run_on(str(request.param))
 
 
 @pytest.mark.parametrize(("sent", "status", "body"), [

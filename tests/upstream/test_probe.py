@@ -10,7 +10,6 @@ import pytest
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.upstream.probe import Probed, probe
 from tests.helpers.upstream import Gate, Part, Reply, Script, ScriptedUpstream, answer
-from tests.upstream.test_client_tls import CERTIFICATE, KEY
 
 
 def probed(script: Script, *, timeout_s: float = 10.0) -> tuple[Probed, ScriptedUpstream]:
@@ -75,15 +74,9 @@ def test_hang_up_and_no_http_are_faults() -> None:
         assert caught.value.phase == "head"
 
 
-def test_certificates_are_verified_with_the_configured_authority(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    certificate.write_text(CERTIFICATE)
-    key.write_text(KEY)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
-
+def test_certificates_are_verified_with_the_configured_authority(certificate: Path, server_tls: ssl.SSLContext) -> None:
     async def scene() -> None:
-        async with ScriptedUpstream(answer({}), tls=tls) as up:
+        async with ScriptedUpstream(answer({}), tls=server_tls) as up:
             trusting = UpstreamRequest(url=up.url, body=b"", ca_file=str(certificate))
             assert (await probe(trusting)).status == 200
             with pytest.raises(NetworkFault) as caught:

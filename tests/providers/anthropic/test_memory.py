@@ -1,12 +1,11 @@
 """What the model thought and found comes back to it on the next turns: it refuses what it did not make itself."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.helpers.anthropic_wire import call, redacted, text, thinking
-from tests.providers.anthropic.stand import BOTH_WAYS, TOOLS, stand
+from tests.providers.stand import BOTH_WAYS, before_claude
 
 
 @BOTH_WAYS
@@ -18,20 +17,8 @@ def test_thoughts_survive_three_turns(tmp_path: Path, streamed: bool, stored: bo
         [thinking("", "E2"), text("Rain."), call("toolu_2", "get_time")],
         [thinking("Done \u00e9.", "E3"), text("Noon.")],
     ]
-    with stand(tmp_path, *turns) as at:
-        items: list[Any] = [{"role": "user", "content": "Weather?"}]
-        fields: dict[str, Any] = {"tools": TOOLS, "reasoning": {"effort": "high", "summary": "auto"}, "store": stored}
-        if not stored:
-            fields["include"] = ["reasoning.encrypted_content"]
-        response: Any = None
-        for number in range(3):
-            if stored and response:
-                fields["previous_response_id"] = response["id"]
-            response = at.ask(streamed=streamed, input=items, **fields)
-            calls = [item for item in response["output"] if item["type"] == "function_call"]
-            results = [{"type": "function_call_output", "call_id": each["call_id"], "output": "ok"} for each in calls]
-            items = results if stored else [*items, *response["output"], *results]
-            assert len(calls) == (number < 2)
+    with before_claude(tmp_path, *turns) as at:
+        response = at.converse((1, 1, 0), streamed=streamed, stored=stored)
         replayed = [
             [block["type"] for block in entry["content"]]
             for entry in at.sent[2]["messages"]
@@ -48,7 +35,7 @@ def test_a_search_is_remembered(tmp_path: Path, streamed: bool) -> None:
     found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [hit]}
     cite = {"type": "web_search_result_location", "url": "https://a.example/", "title": "A", "cited_text": "x"}
     turns = [[search, found, text("It "), text("rains", citations=[cite]), text(".")], [text("Oslo.")]]
-    with stand(tmp_path, *turns) as at:
+    with before_claude(tmp_path, *turns) as at:
         tools = [{"type": "web_search"}]
         first = at.ask(streamed=streamed, input="Rain?", tools=tools)
         kinds = [item["type"] for item in first["output"]]

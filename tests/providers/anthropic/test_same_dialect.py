@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from tests.helpers.anthropic_wire import call, message, redacted, text, thinking
-from tests.providers.anthropic.stand import BOTH_WAYS, MODEL, Stand, stand
+from tests.providers.stand import BOTH_WAYS, Stand, before_claude
 
 BODY: dict[str, Any] = {
-    "model": MODEL,
+    "model": "test/claude-opus-4-6",
     "max_tokens": 32_000,
     "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
     "thinking": {"type": "adaptive", "display": "summarized"},
@@ -73,7 +73,7 @@ def test_a_conversation_reaches_the_model_as_the_client_said_it(tmp_path: Path, 
         [thinking("", "E2"), search, found, text("It rains.", citations=[cite])],
         message([text("Bye")], stop="end_turn"),
     ]
-    with stand(tmp_path, *turns) as at:
+    with before_claude(tmp_path, *turns) as at:
         messages: list[Any] = [{"role": "user", "content": "Weather?"}]
         first = content_of(at, {**BODY, "messages": messages}, streamed=streamed)
         result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "rain", "is_error": True}

@@ -1,64 +1,21 @@
 """The gateway on real sockets in front of a model that speaks generateContent, asked by the official OpenAI client."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.helpers.gateway import Gateway
-from tests.helpers.gemini_wire import Gemini, api_error, call, candidate, text
-from tests.helpers.stream import check_response, check_stream
-from tests.helpers.upstream import Reply, ThreadedUpstream
-
-MODEL = "test/gemini-3-pro"
-TOOLS: list[Any] = [
-    {"type": "function", "name": "get_weather", "parameters": {"type": "object"}, "strict": False},
-    {"type": "function", "name": "get_time", "parameters": {"type": "object"}, "strict": False},
-]
-BOTH_WAYS = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
-
-
-class Stand:
-    """A gateway, a model behind it and a client in front of it."""
-
-    def __init__(self, gateway: Gateway, upstream: ThreadedUpstream) -> None:
-        self.gateway = gateway
-        self.upstream = upstream
-        self.client = gateway.openai()
-
-    def ask(self, *, streamed: bool, **fields: Any) -> Any:
-        """The response, whichever way it came; checked as a stream too."""
-        body = {"model": MODEL, **fields}
-        if not streamed:
-            answer = self.gateway.create(**body)
-            assert answer.status == 200, answer.body
-            return check_response(answer.json)
-        return check_stream(self.gateway.stream(**body)).response
-
-    @property
-    def sent(self) -> list[Any]:
-        return [seen.json for seen in self.upstream.requests]
-
-
-@contextmanager
-def stand(folder: Path, *turns: Any, **provider: Any) -> Iterator[Stand]:
-    gemini = Gemini(turns)
-    with ThreadedUpstream(gemini) as upstream:
-        base_url = upstream.url.removesuffix("/v1") + "/v1beta"
-        entry = {"base_url": base_url, "protocol": "gemini", "api_key": "AIza-upstream", **provider}
-        with Gateway(upstream.url, folder, config={"providers": {"test": entry}}) as gateway:
-            yield Stand(gateway, upstream)
-    assert not gemini.broken
+from tests.helpers.gemini_wire import api_error, call, candidate, text
+from tests.helpers.stream import check_stream
+from tests.helpers.upstream import Reply
+from tests.providers.stand import BOTH_WAYS, TOOLS, before_gemini
 
 
 @BOTH_WAYS
 def test_a_text_comes_with_its_usage(tmp_path: Path, streamed: bool) -> None:
     usage = {"thoughtsTokenCount": 30, "cachedContentTokenCount": 4, "toolUsePromptTokenCount": 5}
-    with stand(tmp_path, candidate([text("Hello you", signature="c2ln")], usage=usage)) as at:
+    with before_gemini(tmp_path, candidate([text("Hello you", signature="c2ln")], usage=usage)) as at:
         response = at.ask(streamed=streamed, input="Hi", instructions="Be brief.")
         assert response["output"][0]["content"][0]["text"] == "Hello you"
         assert response["usage"]["input_tokens"] == 16
@@ -72,8 +29,8 @@ def test_a_text_comes_with_its_usage(tmp_path: Path, streamed: bool) -> None:
 
 
 def test_the_official_client_reads_a_stream(tmp_path: Path) -> None:
-    with stand(tmp_path, [text("Hm.", thought=True), text("Hello")]) as at:
-        with at.client.responses.stream(model=MODEL, input="Hi", reasoning={"effort": "low"}) as events:
+    with before_gemini(tmp_path, [text("Hm.", thought=True), text("Hello")]) as at:
+        with at.client.responses.stream(model=at.model, input="Hi", reasoning={"effort": "low"}) as events:
             response = events.get_final_response()
         assert response.output_text == "Hello"
         assert [item.type for item in response.output] == ["reasoning", "message"]
@@ -87,7 +44,7 @@ def test_parallel_calls_and_their_results_make_one_turn(tmp_path: Path, streamed
         call("get_weather", signature="c2ln", call_id=ids[0], city="Oslo"),
         call("get_time", call_id=ids[1]),
     ]
-    with stand(tmp_path, called, [text("Rain at noon.")]) as at:
+    with before_gemini(tmp_path, called, [text("Rain at noon.")]) as at:
         first = at.ask(streamed=streamed, input="Weather and time?", tools=TOOLS)
         assert [item["type"] for item in first["output"]] == ["message", "function_call", "function_call"]
         results = [
@@ -109,21 +66,8 @@ def test_signatures_survive_three_turns(tmp_path: Path, streamed: bool, stored: 
         [text("Rain."), text("", signature="c2lnMw==")],
         [text("Sure.", signature="c2lnNA==")],
     ]
-    with stand(tmp_path, *turns) as at:
-        items: list[Any] = [{"role": "user", "content": "Weather?"}]
-        fields: dict[str, Any] = {"tools": TOOLS, "reasoning": {"effort": "high", "summary": "auto"}, "store": stored}
-        if not stored:
-            fields["include"] = ["reasoning.encrypted_content"]
-        response: Any = None
-        for number in range(4):
-            if stored and response:
-                fields["previous_response_id"] = response["id"]
-            response = at.ask(streamed=streamed, input=items, **fields)
-            calls = [item for item in response["output"] if item["type"] == "function_call"]
-            new = [{"type": "function_call_output", "call_id": each["call_id"], "output": "ok"} for each in calls]
-            new = new or [{"role": "user", "content": "Sure?"}]
-            items = new if stored else [*items, *response["output"], *new]
-            assert len(calls) == (2, 1, 0, 0)[number]
+    with before_gemini(tmp_path, *turns) as at:
+        at.converse((2, 1, 0, 0), streamed=streamed, stored=stored)
         replayed = [
             [part.get("thoughtSignature") for part in entry["parts"]]
             for entry in at.sent[3]["contents"]
@@ -137,7 +81,7 @@ def test_signatures_survive_three_turns(tmp_path: Path, streamed: bool, stored: 
 @BOTH_WAYS
 def test_a_client_that_only_keeps_its_calls_loses_no_signature(tmp_path: Path, streamed: bool) -> None:
     thought = text("Weather first.", thought=True)
-    with stand(tmp_path, [thought, call("get_weather", signature="c2ln")], [text("Rain.")]) as at:
+    with before_gemini(tmp_path, [thought, call("get_weather", signature="c2ln")], [text("Rain.")]) as at:
         question = {"role": "user", "content": "Weather?"}
         first = at.ask(streamed=streamed, input=[question], tools=TOOLS, store=False, reasoning={"summary": "auto"})
         (made,) = [item for item in first["output"] if item["type"] == "function_call"]
@@ -149,7 +93,7 @@ def test_a_client_that_only_keeps_its_calls_loses_no_signature(tmp_path: Path, s
 
 @BOTH_WAYS
 def test_a_client_that_keeps_nothing_is_not_refused(tmp_path: Path, streamed: bool) -> None:
-    with stand(tmp_path, [text("Fine.")]) as at:
+    with before_gemini(tmp_path, [text("Fine.")]) as at:
         history = [
             {"role": "user", "content": "Weather?"},
             {"type": "function_call", "call_id": "foreign", "name": "get_weather", "arguments": "{}"},
@@ -165,7 +109,7 @@ def test_a_client_that_keeps_nothing_is_not_refused(tmp_path: Path, streamed: bo
     [("MAX_TOKENS", "max_output_tokens"), ("SAFETY", "content_filter"), ("SPII", "content_filter")],
 )
 def test_an_answer_that_was_stopped_is_incomplete(tmp_path: Path, streamed: bool, finish: str, reason: str) -> None:
-    with stand(tmp_path, candidate([text("Once upon")], finish=finish)) as at:
+    with before_gemini(tmp_path, candidate([text("Once upon")], finish=finish)) as at:
         response = at.ask(streamed=streamed, input="Tell", max_output_tokens=16)
         assert response["status"] == "incomplete"
         assert response["incomplete_details"] == {"reason": reason}
@@ -176,8 +120,8 @@ def test_an_answer_that_was_stopped_is_incomplete(tmp_path: Path, streamed: bool
 def test_a_blocked_prompt_is_an_invalid_prompt(tmp_path: Path, streamed: bool) -> None:
     body = b'{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":6}}'
     reply = Reply([b"data: " + body + b"\r\n\r\n"], headers={"content-type": "text/event-stream"}) if streamed else None
-    with stand(tmp_path, reply or Reply([body])) as at, pytest.raises(openai.BadRequestError) as refused:
-        at.client.responses.create(model=MODEL, input="Something bad", stream=streamed)
+    with before_gemini(tmp_path, reply or Reply([body])) as at, pytest.raises(openai.BadRequestError) as refused:
+        at.client.responses.create(model=at.model, input="Something bad", stream=streamed)
     assert refused.value.code == "invalid_prompt"
 
 
@@ -195,7 +139,7 @@ def test_a_search_shows_its_sources(tmp_path: Path, streamed: bool) -> None:
             }
         ],
     }
-    with stand(tmp_path, candidate([text(words)], groundingMetadata=grounding)) as at:
+    with before_gemini(tmp_path, candidate([text(words)], groundingMetadata=grounding)) as at:
         response = at.ask(streamed=streamed, input="How many?", tools=[{"type": "web_search"}])
         message, search = response["output"]
         (citation,) = message["content"][0]["annotations"]
@@ -210,8 +154,8 @@ class Weather(BaseModel):
 
 
 def test_structure_is_parsed_by_the_official_client(tmp_path: Path) -> None:
-    with stand(tmp_path, [text('{"city":"Oslo","degrees":3}')]) as at:
-        parsed = at.client.responses.parse(model=MODEL, input="Weather?", text_format=Weather)
+    with before_gemini(tmp_path, [text('{"city":"Oslo","degrees":3}')]) as at:
+        parsed = at.client.responses.parse(model=at.model, input="Weather?", text_format=Weather)
         assert parsed.output_parsed == Weather(city="Oslo", degrees=3)
         assert at.sent[0]["generationConfig"]["responseMimeType"] == "application/json"
 
@@ -222,7 +166,7 @@ def test_an_image_reaches_the_model(tmp_path: Path, streamed: bool) -> None:
         {"type": "input_text", "text": "What is it?"},
         {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="},
     ]
-    with stand(tmp_path, [text("A cat.")]) as at:
+    with before_gemini(tmp_path, [text("A cat.")]) as at:
         at.ask(streamed=streamed, input=[{"role": "user", "content": content}])
         assert at.sent[0]["contents"][0]["parts"][1]["inlineData"] == {"mimeType": "image/png", "data": "iVBORw0KGgo="}
 
@@ -230,17 +174,17 @@ def test_an_image_reaches_the_model(tmp_path: Path, streamed: bool) -> None:
 def test_a_rate_limit_says_how_long_to_wait(tmp_path: Path) -> None:
     said = "You exceeded your current quota, please check your plan and billing details."
     wait = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "31s"}
-    with stand(tmp_path, api_error(429, "RESOURCE_EXHAUSTED", said, **wait)) as at:
+    with before_gemini(tmp_path, api_error(429, "RESOURCE_EXHAUSTED", said, **wait)) as at:
         with pytest.raises(openai.RateLimitError) as refused:
-            at.client.responses.create(model=MODEL, input="Hi")
+            at.client.responses.create(model=at.model, input="Hi")
         assert refused.value.code == "rate_limit_exceeded"
         assert refused.value.response.headers["retry-after"] == "31"
 
 
 def test_the_gateways_own_key_is_not_the_clients_matter(tmp_path: Path) -> None:
     refusal = api_error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.")
-    with stand(tmp_path, refusal) as at, pytest.raises(openai.InternalServerError) as refused:
-        at.client.responses.create(model=MODEL, input="Hi")
+    with before_gemini(tmp_path, refusal) as at, pytest.raises(openai.InternalServerError) as refused:
+        at.client.responses.create(model=at.model, input="Hi")
     assert refused.value.status_code == 502
 
 
@@ -252,13 +196,13 @@ def test_a_stream_that_breaks_fails_with_what_there_was(tmp_path: Path, ending: 
         b'data: {"candidates":[{"content":{"parts":[{"text":"Once"}]}}],"usageMetadata":{"promptTokenCount":3}}\r\n\r\n'
     )
     reply = Reply([begun + ending], headers={"content-type": "text/event-stream"}, framing="chunked")
-    with stand(tmp_path, reply) as at:
-        stream = check_stream(at.gateway.stream(model=MODEL, input="Hi"))
+    with before_gemini(tmp_path, reply) as at:
+        stream = check_stream(at.gateway.stream(model=at.model, input="Hi"))
         assert stream.response["status"] == "failed"
         assert stream.response["output"][0]["content"][0]["text"] == "Once"
 
 
 def test_what_was_left_out_is_told(tmp_path: Path) -> None:
-    with stand(tmp_path, [text("Hi.")]) as at:
+    with before_gemini(tmp_path, [text("Hi.")]) as at:
         answer = at.gateway.create(model="test/gemini-3.8-flash", input="Hi", temperature=0.1, presence_penalty=1)
         assert answer.headers["x-antiphon-ignored"] == "temperature,presence_penalty"

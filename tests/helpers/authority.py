@@ -1,0 +1,25 @@
+"""A certificate authority that is its own only server."""
+
+__all__ = ["CERTIFICATE", "KEY"]
+
+# Made for these tests alone: CN=localhost, signed by itself, valid for a hundred years.
+KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgy5VNNg+tDgxI8Zfk
+sV0qFy4+BCHdbb6+K52JKl8pEwOhRANCAATytJ8L8wlndbiHpzn3dz+39JeEyu3O
+KlCPo2crn9HjOm9jxsJycHcQ80Ja/k/ozp+k4rq0vfpyABnZBo+/9r08
+-----END PRIVATE KEY-----
+"""
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBlDCCATugAwIBAgIUWyaCe6EeArqVMHfszNusA1BA4V8wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjEzNDU1NloYDzIxMjYxMDI5
+MTM0NTU2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATytJ8L8wlndbiHpzn3dz+39JeEyu3OKlCPo2crn9HjOm9jxsJycHcQ
+80Ja/k/ozp+k4rq0vfpyABnZBo+/9r08o2kwZzAdBgNVHQ4EFgQUORuXt2yTSS4M
+pULMHzuGAXXF+nQwHwYDVR0jBBgwFoAUORuXt2yTSS4MpULMHzuGAXXF+nQwFAYD
+VR0RBA0wC4IJbG9jYWxob3N0MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwID
+RwAwRAIgfzj3bVZf7VOkedb8cMcRtZlwyN6CKZUYSYFoBUQftVQCID1l5js6xLM3
++TOAt/ctr00Jw85ChN2myElEuQb8mb+z
+-----END CERTIFICATE-----
+"""
