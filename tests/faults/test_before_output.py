@@ -17,6 +17,7 @@ import zstandard
 from tests.edge.refusals import assert_refused
 from tests.faults.upstreams import KEY, Stage, open_stage
 from tests.helpers.authority import CERTIFICATE
+from tests.helpers.authority import KEY as TLS_KEY
 from tests.helpers.gateway import Answer, Gateway
 from tests.helpers.stream import check_response
 from tests.helpers.upstream import (
@@ -32,7 +33,6 @@ from tests.helpers.upstream import (
     stream,
     text_chunks,
 )
-from tests.upstream.test_client_tls import KEY as TLS_KEY
 
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream"}
