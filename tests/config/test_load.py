@@ -5,12 +5,12 @@ import pytest
 
 from antiphon.config.load import OVERRIDES, load
 from antiphon.config.problems import ConfigError
+from antiphon.config.routes import ConditionSettings, ModelSettings, RouteTargetSettings, RoutingSettings
 from antiphon.config.secret import Secret
 from antiphon.config.settings import (
     FetchSettings,
     LimitSettings,
     LocalSettings,
-    ModelSettings,
     ProviderSettings,
     ServerSettings,
     StoreSettings,
@@ -57,9 +57,22 @@ providers:
     idle_s: 8
     upstream_ids: allow
     fetches_urls: false
+  groq:
+    api_keys: {one: "${VLLM_KEY}", two: sk-two}
+    key_strategy: random
+    region: us
 models:
   fast: openai/gpt-5-mini
   claude-*: {target: openrouter/anthropic/*}
+  spread:
+    targets:
+      - fast
+      - {target: vllm/llama-3, weight: 3, when: {tags: [batch], tenants: [acme], regions: [eu]}}
+    strategy: weighted
+    sticky: off
+    fallbacks: [claude-4]
+    fallback: on
+routing: {fallbacks: [fast], fallback: off, tenant_regions: {acme: [eu, ch]}}
 data_dir: ./state
 """
 
@@ -114,7 +127,24 @@ def test_everything_can_be_set(load_text: Load) -> None:
     assert settings.models == {
         "fast": ModelSettings(target="openai/gpt-5-mini"),
         "claude-*": ModelSettings(target="openrouter/anthropic/*"),
+        "spread": ModelSettings(
+            targets=(
+                RouteTargetSettings(target="fast"),
+                RouteTargetSettings(
+                    target="vllm/llama-3",
+                    weight=3,
+                    when=ConditionSettings(tags=("batch",), tenants=("acme",), regions=("eu",)),
+                ),
+            ),
+            strategy="weighted",
+            sticky=False,
+            fallbacks=("claude-4",),
+            fallback=True,
+        ),
     }
+    assert settings.routing == RoutingSettings(
+        fallbacks=("fast",), fallback=False, tenant_regions={"acme": ("eu", "ch")}
+    )
     assert settings.data_path == Path("state")
     assert settings.database_url == "postgresql://antiphon:hush@db/antiphon"
 
@@ -123,6 +153,9 @@ def test_providers_are_read_with_secrets_and_raw_parameters(load_text: Load) -> 
     providers = load_text(FULL, VLLM_KEY="sk-vllm").providers
     assert providers is not None
     assert providers["openai"] == ProviderSettings()
+    groq = providers["groq"]
+    assert groq.api_keys == {"one": Secret("sk-vllm"), "two": Secret("sk-two")}
+    assert (groq.key_strategy, groq.region) == ("random", "us")
     vllm = providers["vllm"]
     assert vllm.api_key == Secret("sk-vllm")
     assert vllm.models == ("llama-3", "qwen-*")
@@ -279,6 +312,6 @@ def test_a_byte_order_mark_is_no_problem(load_text: Load) -> None:
 
 def test_neither_settings_nor_their_origin_show_secrets(load_text: Load) -> None:
     shown = repr(load_text(FULL, VLLM_KEY="sk-vllm"))
-    for secret in ("sk-vllm", "hush", "pass", "blue"):
+    for secret in ("sk-vllm", "sk-two", "hush", "pass", "blue"):
         assert secret not in shown
     assert "Origin('antiphon.yaml')" in shown

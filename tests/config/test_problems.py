@@ -7,7 +7,7 @@ from antiphon.config.problems import ConfigError, Problem, show_path
 from tests.config.conftest import Load
 
 PROVIDER_KEYS = (
-    "`protocol`, `base_url`, `api_key`, `models`, `headers`, `params`, `proxy`, `ca_file`, `quirks`, `stream`, "
+    "`protocol`, `base_url`, `api_key`, `api_keys`, `key_strategy`, `region`, `models`, `headers`, `params`, `proxy`, `ca_file`, `quirks`, `stream`, "
     "`first_byte_s`, `idle_s`, `upstream_ids`, `fetches_urls`, `strict`"
 )
 
@@ -117,7 +117,34 @@ CASES = {
         "providers: [openai]\n",
         "antiphon.yaml:1: providers: expected a mapping, got a list",
     ),
-    "alias without target": ("models:\n  a: {}\n", "antiphon.yaml:2: models.a: `target` is missing"),
+    "alias without target": ("models:\n  a: {}\n", "antiphon.yaml:2: models.a: `target` or `targets` is missing"),
+    "alias with both": (
+        "models:\n  a: {target: b, targets: [c]}\n",
+        "antiphon.yaml:2: models.a: either `target` or `targets`, not both",
+    ),
+    "member without target": (
+        "models:\n  a:\n    targets:\n    - b\n    - {weight: 2}\n",
+        "antiphon.yaml:5: models.a.targets[1]: `target` is missing",
+    ),
+    "weight below zero": (
+        "models: {a: {targets: [{target: b, weight: -1}]}}\n",
+        "antiphon.yaml:1: models.a.targets[0].weight: expected a number from 0 to 1000000, got `-1`",
+    ),
+    "unknown strategy": (
+        "models: {a: {targets: [b], strategy: fastest}}\n",
+        (
+            "antiphon.yaml:1: models.a.strategy: expected one of `cheapest`, `least_busy`, `lowest_latency`, `ordered`, "
+            "`weighted`, got `fastest`"
+        ),
+    ),
+    "no list of targets": (
+        "models: {a: {targets: b}}\n",
+        "antiphon.yaml:1: models.a.targets: expected a list, got `b`",
+    ),
+    "tag that is no word": (
+        "models: {a: {targets: [{target: b, when: {tags: ['a b']}}]}}\n",
+        "antiphon.yaml:1: models.a.targets[0].when.tags[0]: expected up to 64 letters, digits, `_`, `-` and `.`, got `a b`",
+    ),
     "no address": (
         "providers: {a: {base_url: gpu:8000}}\n",
         (

@@ -35,6 +35,8 @@ def test_every_setting_has_a_description_and_unknown_ones_are_refused() -> None:
         "store: {synchronous: '${S:-FULL}'}",
         "providers:\n  openai:\n",
         "server:\nmodels:\n  a: openai/b\n  c: {target: d}\n",
+        "models: {a: {targets: [b, {target: c, weight: 2, when: {tags: [d]}}], strategy: weighted, sticky: 'off'}}",
+        "routing: {fallbacks: [a], tenant_regions: {acme: [eu]}}",
     ],
 )
 def test_schema_accepts_what_load_accepts(text: str) -> None:
@@ -56,6 +58,10 @@ def test_schema_accepts_what_load_accepts(text: str) -> None:
         "providers: [openai]",
         "providers: {a: {models: gpt}}",
         "models: {a: {}}",
+        "models: {a: {target: b, targets: [c]}}",
+        "models: {a: {targets: [{weight: 2}]}}",
+        "models: {a: {targets: b}}",
+        "providers: {a: {api_keys: [b]}}",
     ],
 )
 def test_schema_refuses_wrong_shapes_as_load_does(load_text: Load, text: str) -> None:

@@ -36,7 +36,8 @@ def settings_reference() -> str:
     parts = [_settings_table("Outside the sections", "", plain)]
     for field in document.fields:
         for path, struct in _sections(field):
-            title = f"`{field.encode_name}`: {_first_sentence(struct.cls.__doc__)}"
+            named = field.encode_name if "." not in path.replace(".NAME", "") else path
+            title = f"`{named}`: {_first_sentence(struct.cls.__doc__)}"
             parts.append(_settings_table(title, path, struct.fields))
     return "\n".join(parts)
 
@@ -96,13 +97,19 @@ def _struct(kind: inspect.Type) -> inspect.StructType:
 
 
 def _sections(field: inspect.Field) -> list[tuple[str, inspect.StructType]]:
-    """The structure behind a field, with its path: of the field itself, or of what its mapping holds."""
+    """The structure behind a field, with its path, then those inside it: its own, or that of what it holds."""
     kind = unwrap(field.type).kind
-    if isinstance(kind, inspect.StructType):
-        return [(field.encode_name, kind)]
-    if isinstance(kind, inspect.DictType) and isinstance(unwrap(kind.value_type).kind, inspect.StructType):
-        return [(f"{field.encode_name}.NAME", _struct(kind.value_type))]
-    return []
+    path, inner = field.encode_name, kind
+    if isinstance(kind, inspect.DictType):
+        path, inner = f"{path}.NAME", unwrap(kind.value_type).kind
+    elif isinstance(kind, inspect.VarTupleType):
+        path, inner = f"{path}[]", unwrap(kind.item_type).kind
+    if not isinstance(inner, inspect.StructType):
+        return []
+    return [
+        (path, inner),
+        *((f"{path}.{below}", struct) for one in inner.fields for below, struct in _sections(one)),
+    ]
 
 
 def _settings_table(title: str, path: str, fields: Sequence[inspect.Field]) -> str:

@@ -77,6 +77,14 @@ def test_everything_configured_reaches_the_target(build: Build, tmp_path: Path) 
     )
 
 
+def test_several_keys_are_credentials_of_their_own(build: Build) -> None:
+    text = "providers: {openai: {api_keys: {one: sk-1, two: sk-2}, key_strategy: ordered, region: EU}}"
+    (provider,) = build(text, OPENAI_API_KEY="sk-h").providers
+    assert provider.credentials == (Credential("one", Secret("sk-1")), Credential("two", Secret("sk-2")))
+    assert provider.template.credential == provider.credentials[0]
+    assert (provider.key_strategy, provider.region) == ("ordered", "eu")
+
+
 def test_an_unknown_provider_is_a_generic_server(build: Build) -> None:
     target = only(build("providers: {acme: {base_url: 'http://acme/v2'}}"))
     assert (target.quirks, target.base_url, target.credential) == ("generic", "http://acme/v2", None)
@@ -200,6 +208,14 @@ MISTAKES = {
         "providers:\n  a: {base_url: 'http://a/v1?api-version=1', protocol: anthropic}\n",
         "antiphon.yaml:2: providers.a.base_url: protocol `anthropic` takes no query in it",
     ),
+    "one key and several": (
+        "providers:\n  a:\n    base_url: http://a\n    api_key: x\n    api_keys: {b: y}\n",
+        "antiphon.yaml:5: providers.a.api_keys: either `api_key` or `api_keys`, not both",
+    ),
+    "too many keys": (
+        f"providers:\n  openai:\n    api_keys: {{{', '.join(f'k{n}: s' for n in range(17))}}}\n",
+        "antiphon.yaml:3: providers.openai.api_keys: are more than 16",
+    ),
     "no common address": (
         "providers:\n  azure: {api_key: x}\n",
         "antiphon.yaml:2: providers.azure: `base_url` is missing: this provider has no address of its own",
@@ -263,6 +279,53 @@ NAME_MISTAKES = {
         "antiphon.yaml:4: models.x: nothing serves `gpt-5`: no configured provider lists it (configured: `a`)",
     ),
     "stars": ("  x: a/*\n", "antiphon.yaml:4: models.x: the target `a/*` has more `*` than the name"),
+    "a route to nowhere": (
+        "  x:\n    targets: [a/m, b/m, z]\n",
+        (
+            "antiphon.yaml:5: models.x.targets[1]: nothing serves `b/m`: provider `b` is not configured (configured: `a`)\n"
+            "antiphon.yaml:5: models.x.targets[2]: nothing serves `z`: no configured provider lists it (configured: `a`)"
+        ),
+    ),
+    "a route in circles": (
+        "  x: {targets: [a/m, y]}\n  y: {targets: [m, x]}\n",
+        (
+            "antiphon.yaml:4: models.x.targets[1]: goes round in circles: x -> y -> x\n"
+            "antiphon.yaml:5: models.y.targets[1]: goes round in circles: y -> x -> y"
+        ),
+    ),
+    "no weight at all": (
+        "  x: {targets: [{target: a/m, weight: 0}, {target: a/n, weight: 0}], strategy: weighted}\n",
+        "antiphon.yaml:4: models.x: the weights sum to 0: give one of the targets some weight",
+    ),
+    "no targets": ("  x: {targets: []}\n", "antiphon.yaml:4: models.x: `targets` is empty"),
+    "too many targets": (
+        f"  x: {{targets: [{', '.join(['m'] * 33)}]}}\n",
+        "antiphon.yaml:4: models.x: has more than 32 targets",
+    ),
+    "a strategy without a choice": (
+        "  x: {target: a/m, strategy: weighted}\n",
+        "antiphon.yaml:4: models.x: strategy `weighted` needs `targets`: there is nothing to choose from",
+    ),
+    "fallbacks": (
+        "  x: {target: a/m, fallbacks: [a/n, b/n, a/*]}\nrouting: {fallbacks: [a/n, z]}\n",
+        (
+            "antiphon.yaml:4: models.x.fallbacks[1]: nothing serves `b/n`: provider `b` is not configured (configured: `a`)\n"
+            "antiphon.yaml:4: models.x.fallbacks[2]: a fallback is a name, without `*`\n"
+            "antiphon.yaml:5: routing.fallbacks[1]: nothing serves `z`: no configured provider lists it (configured: `a`)"
+        ),
+    ),
+    "too many fallbacks": (
+        f"  x: {{target: a/m, fallbacks: [{', '.join(['m'] * 9)}]}}\nrouting: {{fallbacks: [a/n]}}\n",
+        "antiphon.yaml:4: models.x: has more than 8 fallbacks",
+    ),
+    "too many fallbacks for all": (
+        f"routing: {{fallbacks: [{', '.join(['m'] * 9)}]}}\n",
+        "antiphon.yaml:4: routing.fallbacks: are more than 8",
+    ),
+    "a chain without end": (
+        "".join(f"  x{number}: x{number + 1}\n" for number in range(32)) + "  x32: a/m\n",
+        "antiphon.yaml:4: models.x0: goes through more than 32 names, up to `x31`",
+    ),
     "hidden by a provider": (
         "  a/m: a/n\n",
         "antiphon.yaml:4: models.a/m: is never used: names that start with `a/` go to that provider",
@@ -285,7 +348,15 @@ def test_wrong_names_are_told_with_their_lines(build: Build, text: str, message:
 
 
 @pytest.mark.parametrize(
-    "text", ["  x: m\n", "  x: y\n  y: a/z\n", "  x-*: y-*\n  y-*: a/*\n", "  '*': a/*\n", "  x: a/b/c\n"]
+    "text",
+    [
+        "  x: m\n",
+        "  x: {targets: [m, a/n, y]}\n  y: {targets: [m, m]}\n",
+        "  x: y\n  y: a/z\n",
+        "  x-*: y-*\n  y-*: a/*\n",
+        "  '*': a/*\n",
+        "  x: a/b/c\n",
+    ],
 )
 def test_good_names_are_accepted(build: Build, text: str) -> None:
     assert build(ONE + text).aliases

@@ -11,6 +11,7 @@ from antiphon.cli.output import note, print_json
 from antiphon.config.schema import schema
 from antiphon.config.settings import Settings
 from antiphon.routing.catalog import Catalog, Provider
+from antiphon.routing.names import ALWAYS, Alias, Way
 
 __all__ = ["command", "shown_store"]
 
@@ -59,7 +60,20 @@ def _summary(settings: Settings, catalog: Catalog) -> Iterator[tuple[str, str]]:
     if not catalog.providers:
         yield "provider", "none: nothing can answer. Set a key such as OPENAI_API_KEY, or `local: on`"
     for alias in catalog.aliases:
-        yield "model", f"{alias.pattern.text} -> {alias.target}"
+        yield "model", f"{alias.pattern.text} -> {_shown_route(alias)}"
+
+
+def _shown_route(alias: Alias) -> str:
+    """What a name stands for, and how one of it is chosen."""
+    if len(alias.ways) == 1:
+        return alias.ways[0].target
+    targets = ", ".join(_shown_way(way) for way in alias.ways)
+    return f"{alias.rule.strategy}: {targets}"
+
+
+def _shown_way(way: Way) -> str:
+    weight = f" x{way.weight:g}" if way.weight != 1 else ""
+    return f"{way.target}{weight}{' (with a condition)' if way.when != ALWAYS else ''}"
 
 
 def _kept(settings: Settings) -> str:
@@ -69,7 +83,9 @@ def _kept(settings: Settings) -> str:
 
 def _shown_provider(provider: Provider) -> str:
     credential = provider.template.credential
-    if credential is None:
+    if provider.credentials:
+        key = f"{len(provider.credentials)} keys"
+    elif credential is None:
         key = "no key"
     else:
         key = "key from `api_key`" if credential.alias == provider.name else f"key from {credential.alias}"

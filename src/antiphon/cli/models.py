@@ -10,6 +10,7 @@ from msgspec import Struct
 from antiphon.cli.options import catalog_of, config_option, json_option, settings_from
 from antiphon.cli.output import Column, note, print_json, print_table
 from antiphon.routing.catalog import Catalog
+from antiphon.routing.names import Alias, Strategy
 from antiphon.routing.router import ModelRouter
 
 __all__ = ["Reachable", "Way", "command", "reachable"]
@@ -22,16 +23,18 @@ class Way(Struct, frozen=True):
     model: str
 
 
-class Reachable(Struct, frozen=True):
+class Reachable(Struct, frozen=True, omit_defaults=True):
     """A name or pattern that clients may use, and where it leads, best first.
 
     Attributes:
         kind: `alias` of the operator; `listed` by a provider; `provider` for `provider/…`; `rest` for any other name.
+        strategy: how the first of the ways is chosen, where there are several.
     """
 
     name: str
     kind: Literal["alias", "listed", "provider", "rest"]
     ways: tuple[Way, ...]
+    strategy: Strategy = "ordered"
 
 
 @click.command("models")
@@ -47,7 +50,7 @@ def command(config: Path | None, as_json: bool) -> None:
         note("Nothing is reachable. Set a provider's key, such as OPENAI_API_KEY, or `local: on`.")
         return
     columns = [Column("name"), Column("kind"), Column("leads to")]
-    print_table(columns, [(row.name, row.kind, _shown(row.ways)) for row in rows])
+    print_table(columns, [(row.name, row.kind, _shown(row)) for row in rows])
 
 
 def reachable(catalog: Catalog) -> Iterator[Reachable]:
@@ -57,8 +60,8 @@ def reachable(catalog: Catalog) -> Iterator[Reachable]:
         yield Reachable(f"{provider.name}/*", "provider", (Way(provider.name, "*"),))
     aliases = {alias.pattern.text: alias for alias in catalog.aliases}
     for name, alias in aliases.items():
-        ways = _ways(router, name) if not alias.pattern.stars else (_pattern_way(alias.target, catalog),)
-        yield Reachable(name, "alias", ways)
+        ways = _pattern_route(alias, catalog) if alias.pattern.stars else _ways(router, name)
+        yield Reachable(name, "alias", ways, alias.rule.strategy if len(alias.ways) > 1 else "ordered")
     for name in _listed(catalog):
         if name not in aliases:
             yield Reachable(name, "listed", _ways(router, name) if "*" not in name else _pattern_ways(name, catalog))
@@ -73,7 +76,11 @@ def _listed(catalog: Catalog) -> Sequence[str]:
 
 
 def _ways(router: ModelRouter, name: str) -> tuple[Way, ...]:
-    return tuple(Way(target.provider, target.model) for target in router.targets(name))
+    return tuple(dict.fromkeys(Way(target.provider, target.model) for target in router.targets(name)))
+
+
+def _pattern_route(alias: Alias, catalog: Catalog) -> tuple[Way, ...]:
+    return tuple(_pattern_way(way.target, catalog) for way in alias.ways)
 
 
 def _pattern_way(target: str, catalog: Catalog) -> Way:
@@ -86,5 +93,8 @@ def _pattern_ways(name: str, catalog: Catalog) -> tuple[Way, ...]:
     return tuple(Way(provider.name, name) for provider in catalog.providers if name in provider.models)
 
 
-def _shown(ways: Sequence[Way]) -> str:
-    return ", then ".join(f"{way.provider}/{way.model}" if way.provider else way.model for way in ways)
+def _shown(row: Reachable) -> str:
+    places = [f"{way.provider}/{way.model}" if way.provider else way.model for way in row.ways]
+    if row.strategy == "ordered":
+        return ", then ".join(places)
+    return f"{row.strategy}: " + ", ".join(places)

@@ -88,6 +88,7 @@ CHECKS: Mapping[str, Check] = {
     "provider_name": Check(
         lambda text: _NAME.fullmatch(text) is not None, "up to 64 letters, digits, `_`, `-` and `.`"
     ),
+    "word": Check(lambda text: _NAME.fullmatch(text) is not None, "up to 64 letters, digits, `_`, `-` and `.`"),
     "model_pattern": Check(_model_pattern, "a model name, or a pattern with at most 8 `*`"),
     "header_name": Check(lambda text: _TOKEN.fullmatch(text) is not None, "a header name"),
     "header_value": Check(lambda text: _VALUE.fullmatch(text) is not None, "one line of plain ASCII"),

@@ -35,6 +35,7 @@ class Spec(NamedTuple):
         optional: `null` is acceptable.
         check: name of a format, see `checks`.
         short: the field of a struct that a plain value stands for.
+        one_of: fields of a struct of which there must be exactly one.
     """
 
     kind: inspect.Type
@@ -42,6 +43,7 @@ class Spec(NamedTuple):
     optional: bool
     check: str | None
     short: str | None
+    one_of: tuple[str, ...] = ()
 
 
 def unwrap(whole: inspect.Type) -> Spec:
@@ -56,13 +58,14 @@ def unwrap(whole: inspect.Type) -> Spec:
             kind = kind.types[0]
         else:
             break
-    check, short = extra.get("check"), extra.get("short")
+    check, short, one_of = extra.get("check"), extra.get("short"), extra.get("one_of")
     return Spec(
         kind,
         whole,
         optional,
         check=check if isinstance(check, str) else None,
         short=short if isinstance(short, str) else None,
+        one_of=one_of if isinstance(one_of, tuple) else (),
     )
 
 
@@ -119,6 +122,7 @@ class Reader:
             values = {spec.short: self.read(node, fields[spec.short].type, path)}
         elif isinstance(node, MappingNode):
             values = self._fields(node, fields, path=path)
+            self._check_one_of(node, spec.one_of, values=values, path=path)
         else:
             return self._unexpected(node, spec, path=path)
         return INVALID if INVALID in values.values() else kind.cls(**values)
@@ -137,6 +141,13 @@ class Reader:
                 self._note(node, path, f"`{name}` is missing")
                 values[name] = INVALID
         return values
+
+    def _check_one_of(self, node: Node, names: tuple[str, ...], *, values: dict[str, object], path: KeyPath) -> None:
+        given = [name for name in names if name in values]
+        if names and len(given) != 1:
+            shown = " or ".join(f"`{name}`" for name in names)
+            self._note(node, path, f"either {shown}, not both" if given else f"{shown} is missing")
+            values[names[0]] = INVALID
 
     def _mapping(self, node: Node, spec: Spec, *, kind: inspect.DictType, path: KeyPath) -> object:
         if not isinstance(node, MappingNode):

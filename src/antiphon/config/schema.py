@@ -17,7 +17,10 @@ _PREFIX = "#/$defs/"
 _SHORT: Mapping[str, tuple[Mapping[str, object], ...]] = {
     "LocalSettings": ({"type": "boolean"}, _SWITCH, _REFERENCE),
     "ModelSettings": ({"type": "string"},),
+    "RouteTargetSettings": ({"type": "string"},),
 }
+#: Of which fields there must be exactly one.
+_ONE_OF: Mapping[str, tuple[str, ...]] = {"ModelSettings": ("target", "targets")}
 
 
 def schema() -> dict[str, object]:
@@ -32,15 +35,18 @@ def schema() -> dict[str, object]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "antiphon.yaml",
         **reference,
-        "$defs": {name: _definition(part) for name, part in components.items()},
+        "$defs": {name: _definition(name, part) for name, part in components.items()},
     }
     return msgspec.json.decode(msgspec.json.encode(whole), type=dict[str, object])  # defaults that are tuples
 
 
-def _definition(part: Mapping[str, object]) -> dict[str, object]:
+def _definition(name: str, part: Mapping[str, object]) -> dict[str, object]:
     properties = part["properties"]
-    tidy = {name: _tidy(value) for name, value in properties.items()} if isinstance(properties, dict) else {}
-    return {**part, "description": cleandoc(str(part["description"])), "properties": tidy}
+    tidy = {key: _tidy(value) for key, value in properties.items()} if isinstance(properties, dict) else {}
+    whole = {**part, "description": cleandoc(str(part["description"])), "properties": tidy}
+    if name in _ONE_OF:
+        whole["oneOf"] = [{"required": [field]} for field in _ONE_OF[name]]
+    return whole
 
 
 def _tidy(value: object) -> object:

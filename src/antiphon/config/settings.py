@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct, field
 
 from antiphon.config.origin import Origin
+from antiphon.config.routes import ModelPattern, ModelSettings, RoutingSettings, Word
 from antiphon.config.secret import Secret
 
 __all__ = [
@@ -18,27 +19,22 @@ __all__ = [
     "FetchSettings",
     "LimitSettings",
     "LocalSettings",
-    "ModelSettings",
-    "PriceSettings",
     "ProviderSettings",
     "ServerSettings",
     "Settings",
     "StoreSettings",
 ]
 
-# `extra` is read by `reader`: `check` names a format of `checks`, `short` the field that a plain value stands for.
+# `extra` is read by `reader`: `check` names a format of `checks`, `short` the field that a plain value stands for,
+# `one_of` fields of which there must be exactly one.
 _Network = Annotated[str, Meta(extra={"check": "network"})]
 _HostOrNetwork = Annotated[str, Meta(extra={"check": "host_or_network"})]
 _WebOrigin = Annotated[str, Meta(extra={"check": "web_origin"})]
-_ModelPattern = Annotated[str, Meta(extra={"check": "model_pattern"})]
 _ProviderName = Annotated[str, Meta(extra={"check": "provider_name"})]
 _HeaderName = Annotated[str, Meta(extra={"check": "header_name"})]
 _HeaderValue = Annotated[Secret, Meta(extra={"check": "header_value"})]
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 _BodyField = Annotated[str, Meta(extra={"check": "body_field"})]
-_Tokens = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-_Rate = Annotated[float, Meta(ge=0, le=1_000_000)]
-_Content = Literal["text", "image", "audio", "video", "pdf"]
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -175,7 +171,7 @@ class EndpointSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="What they do with models that only `/v1/responses` serves: name it, or answer all the same."),
     ] = "refuse"
     responses_only_models: Annotated[
-        tuple[_ModelPattern, ...],
+        tuple[ModelPattern, ...],
         Meta(description="Those models, by the providers' names for them."),
     ] = (
         "gpt-5-pro*",
@@ -209,8 +205,19 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             description="Its key. Default: the provider's usual environment variable.", extra={"check": "header_value"}
         ),
     ] = None
+    api_keys: Annotated[
+        Mapping[Word, _HeaderValue],
+        Meta(description="Several keys instead, each under a name for records. Each is used and spared by itself."),
+    ] = field(default_factory=dict)
+    key_strategy: Annotated[
+        Literal["least_busy", "random", "ordered"],
+        Meta(description="Which of the `api_keys` comes first. A conversation stays with its key but for `ordered`."),
+    ] = "least_busy"
+    region: Annotated[
+        Word | None, Meta(description="Where it serves, for requests that are bound to regions. Default: nobody knows.")
+    ] = None
     models: Annotated[
-        tuple[_ModelPattern, ...],
+        tuple[ModelPattern, ...],
         Meta(description="Models that are reachable by their bare names: names, or patterns with `*`."),
     ] = ()
     headers: Annotated[Mapping[_HeaderName, _HeaderValue], Meta(description="Extra request headers.")] = field(
@@ -253,43 +260,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = False
 
 
-class PriceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a million tokens cost, in US dollars."""
-
-    input: Annotated[_Rate, Meta(description="Tokens sent.")]
-    output: Annotated[_Rate, Meta(description="Tokens written.")]
-    cached: Annotated[_Rate | None, Meta(description="Tokens read from a cache. Default: as `input`.")] = None
-    cache_write: Annotated[_Rate | None, Meta(description="Tokens written to a cache. Default: as `input`.")] = None
-
-
-class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a model name stands for, and what is known of the model. A plain string is short for `{target: …}`."""
-
-    target: Annotated[
-        str,
-        Meta(
-            description="`provider/model`, or another name. `*` stands for what the name's `*` matched.",
-            extra={"check": "model_pattern"},
-        ),
-    ]
-    context: Annotated[
-        _Tokens | None, Meta(description="Tokens that it takes, input and output together. Default: what is known.")
-    ] = None
-    max_output: Annotated[_Tokens | None, Meta(description="Tokens of its longest answer. Default: what is known.")] = (
-        None
-    )
-    input: Annotated[tuple[_Content, ...], Meta(description="What it reads. Default: what is known.")] = ()
-    output: Annotated[tuple[_Content, ...], Meta(description="What it writes. Default: what is known.")] = ()
-    prices: Annotated[
-        PriceSettings | None, Meta(description="What a million tokens cost, in US dollars. Default: what is known.")
-    ] = None
-    strict: Annotated[
-        bool | None, Meta(description="As `providers.NAME.strict`, for this name. Default: what the provider says.")
-    ] = None
-
-
 _Provider = Annotated[ProviderSettings, Meta(description="Its settings.")]
-_Model = Annotated[ModelSettings, Meta(extra={"short": "target"})]
+_Model = Annotated[ModelSettings, Meta(extra={"short": "target", "one_of": ("target", "targets")})]
 
 
 class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -319,9 +291,12 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="Upstreams by name. Default: every known one whose usual key variable is set."),
     ] = None
     models: Annotated[
-        Mapping[_ModelPattern, _Model],
+        Mapping[ModelPattern, _Model],
         Meta(description="Names for models: an alias, or a pattern such as `claude-*: openrouter/anthropic/*`."),
     ] = field(default_factory=dict)
+    routing: Annotated[RoutingSettings, Meta(description="What holds for every name that says nothing else.")] = field(
+        default_factory=RoutingSettings
+    )
     data_dir: Annotated[
         Path | None,
         Meta(description="Folder for the database and the local model. Default: the platform's place for such data."),

@@ -11,19 +11,23 @@ from msgspec import Struct, field, structs
 from antiphon.config.origin import Origin
 from antiphon.config.problems import ConfigError, KeyPath, Problem
 from antiphon.config.secret import Secret
-from antiphon.config.settings import LimitSettings, ModelSettings, ProviderSettings, Settings
+from antiphon.config.settings import LimitSettings, ProviderSettings, Settings
 from antiphon.config.suggest import did_you_mean
 from antiphon.protocol.price import Price
 from antiphon.protocol.target import Credential, Target
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import KNOWN, PROTOCOLS, known, quirks
 from antiphon.routing.facts import KnownModels, ModelFacts, Table, load_known_models
-from antiphon.routing.names import Alias, check_names
+from antiphon.routing.names import Alias, Strategy
+from antiphon.routing.said import lowered, name_problems, read_aliases
 
 __all__ = ["LOCAL_MODEL", "Catalog", "Provider", "build_catalog", "local_provider", "normalise_base_url"]
 
 #: The model that comes with Antiphon.
 LOCAL_MODEL = "smollm2-135m-instruct"
+
+#: Each is a place of its own that a request may go to.
+_MOST_KEYS = 16
 
 _ENDPOINTS = ("/chat/completions", "/responses", "/messages")
 #: The path of a base URL that has none, for dialects whose version stands there.
@@ -38,6 +42,9 @@ class Provider(Struct, frozen=True, kw_only=True):
         models: names and patterns that are reachable without the provider's name; empty when it has no such list.
         aliases: further bare names, and the models they stand for.
         known: what is known of its models. Their prices are left out where the server is not the known one itself.
+        credentials: where there are several, all of them; the template has the first.
+        key_strategy: which of them comes first.
+        region: where it serves, in lower case; empty where nobody knows.
     """
 
     name: str
@@ -45,13 +52,25 @@ class Provider(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     known: KnownModels = KnownModels()
+    credentials: tuple[Credential, ...] = ()
+    key_strategy: Strategy = "least_busy"
+    region: str = ""
 
 
 class Catalog(Struct, frozen=True, kw_only=True):
-    """Providers in the order of the configuration, and the operator's names for models."""
+    """Providers in the order of the configuration, and the operator's names for models.
+
+    Attributes:
+        fallbacks: names to try after any other.
+        fallback: whether another place may be tried at all, where neither request nor name says so.
+        tenant_regions: where the requests of a tenant may be served; anywhere for those that are not here.
+    """
 
     providers: tuple[Provider, ...] = ()
     aliases: tuple[Alias, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    fallback: bool = True
+    tenant_regions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Catalog:
@@ -77,20 +96,19 @@ def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Cata
         if more.name in taken
     ]
     everything = (*providers, *extra)
-    aliases = tuple(
-        Alias(name, entry.target, facts=_facts_said(entry), strict=entry.strict)
-        for name, entry in settings.models.items()
-    )
+    aliases = read_aliases(settings.models)
     if not problems:
-        problems += [
-            origin.problem(("models", name), message)
-            for name, message in check_names(
-                aliases, providers={provider.name: provider.models for provider in everything}
-            )
-        ]
+        problems += name_problems(settings, aliases, {one.name: one.models for one in everything})
     if problems:
         raise ConfigError(problems)
-    return Catalog(providers=everything, aliases=aliases)
+    routing = settings.routing
+    return Catalog(
+        providers=everything,
+        aliases=aliases,
+        fallbacks=routing.fallbacks,
+        fallback=routing.fallback,
+        tenant_regions={name: lowered(regions) for name, regions in routing.tenant_regions.items()},
+    )
 
 
 def local_provider(base_url: str, *, secret: Secret | None = None, context: int | None = None) -> Provider:
@@ -157,8 +175,9 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
         problems.append(origin.problem((*path, "base_url"), f"protocol `{protocol}` takes no query in it"))
     if base_url is None:
         problems.append(origin.problem(path, _no_address(name)))
-    credential = _credential(name, entry, facts=facts, environ=origin.environ)
-    if credential is None and facts.key_required and _is_own(name, entry, facts=facts):
+    problems += _key_problems(entry, origin, path=path)
+    credentials = _credentials(name, entry, facts=facts, environ=origin.environ)
+    if not credentials and facts.key_required and _is_own(name, entry, facts=facts):
         problems.append(origin.problem(path, _no_key(facts.key_env)))
     if problems or base_url is None:
         raise ConfigError(problems)
@@ -168,7 +187,7 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
         protocol=protocol,
         quirks=facts.name,
         base_url=base_url,
-        credential=credential,
+        credential=credentials[0] if credentials else None,
         headers={header: value.value for header, value in entry.headers.items()},
         params=entry.params,
         proxy=entry.proxy.value if entry.proxy is not None else None,
@@ -180,7 +199,14 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
         upstream_ids=entry.upstream_ids,
         strict=entry.strict,
     )
-    return Provider(name=name, template=template, models=entry.models)
+    return Provider(
+        name=name,
+        template=template,
+        models=entry.models,
+        credentials=credentials if len(credentials) > 1 else (),
+        key_strategy=entry.key_strategy,
+        region=(entry.region or "").lower(),
+    )
 
 
 def _known_models(template: Target, table: Table) -> KnownModels:
@@ -190,19 +216,6 @@ def _known_models(template: Target, table: Table) -> KnownModels:
     if own is None or _host(own) == _host(template.base_url):
         return known_models
     return KnownModels({name: one.without_price() for name, one in known_models.models.items()})
-
-
-def _facts_said(entry: ModelSettings) -> ModelFacts:
-    prices = entry.prices
-    return ModelFacts(
-        context=entry.context,
-        max_output=entry.max_output,
-        input=entry.input or None,
-        output=entry.output or None,
-        price=None
-        if prices is None
-        else Price(input=prices.input, cached=prices.cached, cache_write=prices.cache_write, output=prices.output),
-    )
 
 
 def _facts(name: str, entry: ProviderSettings, *, origin: Origin) -> Quirks:
@@ -228,16 +241,27 @@ def _is_own(name: str, entry: ProviderSettings, *, facts: Quirks) -> bool:
     return entry.base_url is None or name == facts.name
 
 
-def _credential(name: str, entry: ProviderSettings, *, facts: Quirks, environ: Mapping[str, str]) -> Credential | None:
+def _key_problems(entry: ProviderSettings, origin: Origin, *, path: KeyPath) -> Iterable[Problem]:
+    if entry.api_key is not None and entry.api_keys:
+        yield origin.problem((*path, "api_keys"), "either `api_key` or `api_keys`, not both")
+    if len(entry.api_keys) > _MOST_KEYS:
+        yield origin.problem((*path, "api_keys"), f"are more than {_MOST_KEYS}")
+
+
+def _credentials(
+    name: str, entry: ProviderSettings, *, facts: Quirks, environ: Mapping[str, str]
+) -> tuple[Credential, ...]:
+    if entry.api_keys:
+        return tuple(Credential(alias, secret) for alias, secret in entry.api_keys.items())
     if entry.api_key is not None:
-        return Credential(name, entry.api_key)
+        return (Credential(name, entry.api_key),)
     if not _is_own(name, entry, facts=facts):
-        return None
+        return ()
     for variable in facts.key_env:
         value = environ.get(variable, "").strip()
         if value:
-            return Credential(variable, Secret(value))
-    return None
+            return (Credential(variable, Secret(value)),)
+    return ()
 
 
 def _fetches_urls(entry: ProviderSettings, facts: Quirks, *, base_url: str) -> bool:

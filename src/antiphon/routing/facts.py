@@ -4,7 +4,7 @@ The table comes along as `models.json`, one line for each model, made by `python
 collections. It is read once, when the catalogue is built; nothing is ever fetched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, field
 
 from antiphon.protocol.price import Price
 
-__all__ = ["NOTHING_KNOWN", "KnownModels", "ModelFacts", "Table", "load_known_models"]
+__all__ = ["NOTHING_KNOWN", "KnownModels", "ModelFacts", "Table", "common", "load_known_models"]
 
 #: Longest tail that is tried as a date, with its dash: `-2026-11-13`.
 _DATES = (11, 9)
@@ -53,6 +53,30 @@ class ModelFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 #: Of a model of which nobody knows anything.
 NOTHING_KNOWN = ModelFacts()
+
+
+def common(several: Sequence[ModelFacts]) -> ModelFacts:
+    """What holds for all of them: the tightest of their limits, what all of them read and write. At least one."""
+    first = several[0]
+    if all(one == first for one in several):
+        return first
+    return ModelFacts(
+        context=_tightest([one.context for one in several]),
+        max_output=_tightest([one.max_output for one in several]),
+        input=_shared([one.input for one in several]),
+        output=_shared([one.output for one in several]),
+        released=first.released,
+        price=first.price if all(one.price == first.price for one in several) else None,
+    )
+
+
+def _tightest(limits: Sequence[int | None]) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _shared(kinds: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    known = [each for each in kinds if each is not None]
+    return tuple(kind for kind in known[0] if all(kind in each for each in known)) if known else None
 
 
 class KnownModels(Struct, frozen=True):

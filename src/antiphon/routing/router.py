@@ -1,29 +1,31 @@
-"""Model name to the places that can serve it. Implements `engine.ports.Router`.
+"""Where a request may go: from its model's name, over routes and fallbacks, to candidates.
 
-A name is looked up in this order: `provider/model` of a configured provider; the operator's aliases and patterns; bare
-names that providers list; the one provider that has no list. Nothing is guessed between several such providers.
+Implements `engine.ports.Router`. How a name is looked up is told in `resolving`, how a place is chosen in `choosing`.
 """
 
+import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import final
 
-from msgspec import UNSET, Struct, UnsetType, structs
+from msgspec import UNSET, Struct, UnsetType
 
-from antiphon.config.patterns import Pattern
 from antiphon.config.suggest import nearest
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.target import Ask, Candidate, Route, Target
-from antiphon.routing.catalog import Catalog, Provider
-from antiphon.routing.facts import NOTHING_KNOWN, ModelFacts
-from antiphon.routing.names import AliasTable
+from antiphon.protocol.target import Ask, Route, Target
+from antiphon.routing.catalog import Catalog
+from antiphon.routing.choosing import Choice, Health, NothingKnown
+from antiphon.routing.facts import ModelFacts, common
+from antiphon.routing.names import Rule
+from antiphon.routing.places import Node, Place, places_in
+from antiphon.routing.resolving import Resolved, Resolver, listings
+from antiphon.routing.strategies import Chance
 
 __all__ = ["ModelInfo", "ModelRouter", "PriceInfo"]
 
 _CACHED_NAMES = 2048
 _LONGEST_NAME = 256
-_MOST_ALIASES = 32
 
 
 class PriceInfo(Struct, frozen=True, kw_only=True):
@@ -59,113 +61,142 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
 
 class _Found(Struct, frozen=True):
-    """Where a name leads, and what is known of the model at the first of these places."""
+    """Where a name leads.
 
+    Attributes:
+        targets: all of them, in the order of the configuration.
+        facts: what holds for all of these.
+        only: the answer to every usual request, where there is nothing to choose.
+    """
+
+    resolved: Resolved
     targets: tuple[Target, ...]
     facts: ModelFacts
+    only: Route | None
 
 
 @final
 class ModelRouter:
-    """Routes by name alone. Immutable; answers for at most 2048 names are remembered, the oldest are forgotten."""
+    """Routes by name, conditions and health. Remembers what 2048 names lead to, and forgets the oldest."""
 
-    def __init__(self, catalog: Catalog, *, created: int = 0) -> None:
-        """`created` is the time that the model list shows, as nobody knows better: the start of the process."""
-        self._providers = {provider.name: provider for provider in catalog.providers}
-        self._aliases = AliasTable(catalog.aliases)
+    def __init__(
+        self, catalog: Catalog, *, created: int = 0, health: Health | None = None, chance: Chance | None = None
+    ) -> None:
+        """Wire it.
+
+        Args:
+            catalog: what can be reached.
+            created: the time that the model list shows, as nobody knows better: the start of the process.
+            health: what is known of targets; nothing, if it is left out.
+            chance: what decides between equals.
+        """
+        self._resolver = Resolver(catalog)
+        self._providers = catalog.providers
         self._names = tuple(alias.pattern.text for alias in catalog.aliases if not alias.pattern.stars)
-        self._listed = tuple(_listed(catalog.providers))
-        unlisted = [provider for provider in catalog.providers if not provider.models]
-        self._catch_all = unlisted[0] if len(unlisted) == 1 else None
+        self._listed = tuple(one.pattern.text for one in listings(catalog.providers) if not one.pattern.stars)
+        self._fallbacks = catalog.fallbacks
+        self._fallback = catalog.fallback
+        self._tenant_regions = catalog.tenant_regions
         self._created = created
-        self._lookup = lru_cache(maxsize=_CACHED_NAMES)(self._resolve)
+        self._health = health or NothingKnown()
+        self._chance = chance or random.Random().random  # noqa: S311 - spreads load, keeps no secret
+        self._lookup = lru_cache(maxsize=_CACHED_NAMES)(self._find)
 
     def targets(self, model: str) -> Sequence[Target]:
-        """At least one target, best first. Raises `RequestFault` (404 `model_not_found`, naming near ones)."""
-        if len(model) > _LONGEST_NAME:
-            raise self._unknown(model)
-        return self._lookup(model).targets
+        """At least one target, in the order of the configuration, whatever their conditions and health.
+
+        Raises:
+            RequestFault: 404 `model_not_found`, naming near ones.
+        """
+        return self._known(model).targets
 
     def route(self, ask: Ask) -> Route:
-        """The places of one name, in the order of the configuration. Raises as `targets` does."""
-        return Route(tuple(Candidate(target, ask.model) for target in self.targets(ask.model)))
+        """Where this request may go now. For a name with nothing to choose it is the same object every time.
+
+        Raises:
+            RequestFault: 404 `model_not_found` for the model, or for a fallback that the request names.
+            ServerFault: 503 `no_candidate`: every place is excluded by a condition.
+        """
+        found = self._known(ask.model)
+        if found.only is not None and not (ask.fallbacks or ask.regions or ask.tenant in self._tenant_regions):
+            return found.only
+        allowed = ask.fallback
+        if allowed is None:
+            said = found.resolved.rule.fallback
+            allowed = bool(ask.fallbacks) or (self._fallback if said is None else said)
+        nodes = [found.resolved.node]
+        if allowed:
+            nodes += self._behind(ask, found.resolved.rule)
+        choice = Choice(ask, self._health, regions=self._regions(ask), chance=self._chance)
+        return choice.route(nodes, fallback=allowed)
 
     def models(self) -> list[ModelInfo]:
         """Every name that can be told: aliases and listed models, no patterns. In the order of the configuration."""
-        return [self.model(name) for name in self._known()]
+        return [self.model(name) for name in self._all_names()]
 
     def model(self, name: str) -> ModelInfo:
         """One model, also one that is served but not listed. Raises as `targets` does."""
-        return _model_info(name, self._lookup(name), created=self._created)
+        return _model_info(name, self._known(name), created=self._created)
 
-    def _resolve(self, model: str) -> _Found:
-        name, facts, strict = model, NOTHING_KNOWN, None
-        for _ in range(_MOST_ALIASES):
-            provider, slash, rest = name.partition("/")
-            if slash and rest and provider in self._providers:
-                return _found([(self._providers[provider], rest)], facts, strict=strict)
-            found = self._aliases.find(name)
-            if found is None:
-                break
-            alias, name = found
-            facts = facts.over(alias.facts)
-            strict = alias.strict if strict is None else strict
-        else:  # patterns that feed each other with some names only: the check at the start cannot see all of them
+    def _known(self, model: str) -> _Found:
+        if len(model) > _LONGEST_NAME:
             raise self._unknown(model)
-        places = list(self._bare(name))
-        if not places:
+        return self._lookup(model)
+
+    def _find(self, model: str) -> _Found:
+        resolved = self._resolver.resolve(model)
+        if resolved is None:
             raise self._unknown(model)
-        return _found(places, facts, strict=strict)
+        places = [*places_in(resolved.node)]
+        fallbacks = self._fallbacks if resolved.rule.fallbacks is None else resolved.rule.fallbacks
+        alone = isinstance(resolved.node, Place) and not [name for name in fallbacks if name != model]
+        return _Found(
+            resolved,
+            tuple(place.target for place in places),
+            common([place.facts for place in places]),
+            Route((places[0].candidate,)) if alone else None,
+        )
 
-    def _bare(self, name: str) -> Iterator[tuple[Provider, str]]:
-        """Every provider once: exact listings before patterns, more specific patterns first."""
-        used: set[str] = set()
-        for pattern, provider, upstream in self._listed:
-            if provider.name not in used and pattern.match(name) is not None:
-                used.add(provider.name)
-                yield provider, upstream or name
-        if not used and self._catch_all is not None and name:
-            yield self._catch_all, name
+    def _behind(self, ask: Ask, rule: Rule) -> Iterator[Node]:
+        """What is tried after the model itself: what the request says, else its name, else the operator."""
+        names = ask.fallbacks or (self._fallbacks if rule.fallbacks is None else rule.fallbacks)
+        for name in dict.fromkeys(names):
+            if name != ask.model:
+                try:
+                    yield self._known(name).resolved.node
+                except RequestFault as fault:
+                    raise RequestFault(
+                        fault.message, status=fault.status, code=fault.code, param="fallback_models"
+                    ) from fault
 
-    def _known(self) -> list[str]:
+    def _regions(self, ask: Ask) -> frozenset[str] | None:
+        """Where the request may be served: a client narrows what its tenant may use, and never widens it."""
+        granted = self._tenant_regions.get(ask.tenant)
+        if granted is None:
+            return ask.regions or None
+        return granted & ask.regions if ask.regions else granted
+
+    def _all_names(self) -> list[str]:
         """Names without repetition, in order."""
-        listed = (pattern.text for pattern, *_ in self._listed if not pattern.stars)
-        return list(dict.fromkeys((*self._names, *listed)))
+        return list(dict.fromkeys((*self._names, *self._listed)))
 
     def _unknown(self, model: str) -> RequestFault:
         shown = model if len(model) <= 100 else model[:100] + "…"
-        names = self._known()
+        names = self._all_names()
+        providers = [one.name for one in self._providers]
         provider, slash, rest = model.partition("/")
         if slash:
-            names += [f"{near}/{rest}" for near in nearest(provider, self._providers, most=1) if rest]
-            names += [
-                f"{one.name}/{name}" for one in self._providers.values() for name in one.models if "*" not in name
-            ]
+            names += [f"{near}/{rest}" for near in nearest(provider, providers, most=1) if rest]
+            names += [f"{one.name}/{name}" for one in self._providers for name in one.models if "*" not in name]
         near = nearest(model, names[:1000])
         if near:
             hint = "Near ones: " + ", ".join(f"`{name}`" for name in near) + "."
         elif self._providers:
-            hint = "Write `provider/model`, with one of: " + ", ".join(f"`{name}`" for name in self._providers) + "."
+            hint = "Write `provider/model`, with one of: " + ", ".join(f"`{name}`" for name in providers) + "."
         else:
             hint = "No provider is configured."
         message = f"The model `{shown}` does not exist here. {hint}"
         return RequestFault(message, status=404, code="model_not_found", param="model")
-
-
-def _found(places: Sequence[tuple[Provider, str]], said: ModelFacts, *, strict: bool | None) -> _Found:
-    """What the operator said of the model wins over what is known of it."""
-    facts = [said.over(provider.known.find(model)) for provider, model in places]
-    targets = (
-        structs.replace(
-            provider.template,
-            model=model,
-            context_tokens=known.context,
-            price=known.price,
-            strict=provider.template.strict if strict is None else strict,
-        )
-        for (provider, model), known in zip(places, facts, strict=True)
-    )
-    return _Found(tuple(targets), facts[0])
 
 
 def _model_info(name: str, found: _Found, *, created: int) -> ModelInfo:
@@ -192,10 +223,3 @@ def _moment(released: str | None) -> int | None:
         return None
     year, month, day = (*map(int, released.split("-")), 1, 1)[:3]
     return int(datetime(year, month, day, tzinfo=UTC).timestamp())
-
-
-def _listed(providers: Sequence[Provider]) -> list[tuple[Pattern, Provider, str]]:
-    """Bare names and patterns with their providers and upstream names (empty: the same), best first."""
-    rows = [(Pattern(name), provider, "") for provider in providers for name in provider.models]
-    rows += [(Pattern(name), one, upstream) for one in providers for name, upstream in one.aliases.items()]
-    return sorted(rows, key=lambda row: (row[0].stars > 0, -row[0].specificity if row[0].stars else 0))

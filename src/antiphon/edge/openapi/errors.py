@@ -79,6 +79,12 @@ ERROR_CODES = (
     ErrorCode(502, "upstream_protocol_error", "The provider's answer could not be read.", "server_error"),
     ErrorCode(502, "upstream_reset", "The provider's connection broke in the middle of the answer.", "server_error"),
     ErrorCode(502, "upstream_truncated", "The provider's answer ended before it was complete.", "server_error"),
+    ErrorCode(
+        503,
+        "no_candidate",
+        "No place of this model may take this request: regions, tenant or tags exclude all.",
+        "server_error",
+    ),
     ErrorCode(503, "upstream_overloaded", "The provider is overloaded.", "server_error"),
     ErrorCode(503, "upstream_quota", "This gateway's account at the provider is used up.", "server_error"),
     ErrorCode(503, "store_unavailable", "The database does not answer. `store: false` may still work.", "server_error"),
