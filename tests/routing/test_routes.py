@@ -136,6 +136,19 @@ def test_a_conversation_stays_at_its_place_in_every_process(catalog: Catalog) ->
     assert seen == {"eu/a", "us/b"}
 
 
+def test_a_conversation_goes_on_where_it_was(catalog: Catalog) -> None:
+    routes = router(catalog)
+    for number in range(20):
+        for went in ("eu/a", "us/b"):
+            route = routes.route(Ask(model="weighted", affinity=f"c{number}", went=went))
+            assert tried(route)[0] == went
+            assert route.affinity
+    assert tried(routes.route(Ask(model="ordered", went="us/b"))) == ["eu/a", "us/b", "far/c"]
+    unwell = router(catalog, Told({"eu/a": "circuit_open"}))
+    assert tried(unwell.route(Ask(model="weighted", affinity="c", went="eu/a"))) == ["us/b", "far/c"]
+    assert not routes.route(Ask(model="keys/m", went="keys/m")).affinity
+
+
 def test_without_stickiness_conversations_move(catalog: Catalog) -> None:
     routes = router(catalog)
     seen = {tried(routes.route(Ask(model="loose", affinity="one")))[0] for _ in range(60)}

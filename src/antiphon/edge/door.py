@@ -1,5 +1,6 @@
 """What all front doors do alike: read, parse, run, and answer in the dialect that was spoken to them."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
@@ -16,6 +17,11 @@ from antiphon.protocol.request import Request
 __all__ = ["Door", "answer_whole", "answer_with_stream", "arrival", "check_endpoint", "read_request", "serve"]
 
 _OWN_NAMES: Mapping[str, str] = MappingProxyType({})
+
+_TAGS, _REGIONS = b"x-antiphon-tags", b"x-antiphon-region"
+_NO_WORDS: frozenset[str] = frozenset()
+_MOST_WORDS = 32
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class Door(Protocol):
@@ -108,7 +114,11 @@ def check_endpoint(services: Services, request: Request) -> None:
 
 
 def arrival(exchange: Exchange) -> Arrival:
-    """Who came when, through which door."""
+    """Who came when, through which door, and what its headers say of where it may be served.
+
+    Raises:
+        RequestFault: 400 for a header that is not understood. A region that was left out would be a promise broken.
+    """
     client = exchange.scope.get("client")
     principal = exchange.known
     caller = Caller(
@@ -120,4 +130,27 @@ def arrival(exchange: Exchange) -> Arrival:
         client_address=client[0] if client else None,
         trace_id=exchange.header(b"traceparent")[:64] or None,
     )
-    return Arrival(caller, exchange.began, int((exchange.authenticated - exchange.began) * 1000))
+    return Arrival(
+        caller,
+        exchange.began,
+        int((exchange.authenticated - exchange.began) * 1000),
+        tags=_words(exchange, _TAGS),
+        regions=_words(exchange, _REGIONS, lower=True),
+    )
+
+
+def _words(exchange: Exchange, name: bytes, *, lower: bool = False) -> frozenset[str]:
+    """The words of a header that lists some."""
+    text = exchange.header(name)
+    if not text:
+        return _NO_WORDS
+    words = [word.strip() for word in text.split(",")]
+    if len(words) > _MOST_WORDS or not all(map(_WORD.fullmatch, words)):
+        shown = name.decode()
+        raise RequestFault(
+            f"The header '{shown}' takes up to {_MOST_WORDS} words with commas between, each of up to 64 letters, "
+            "digits, '_', '-' and '.'.",
+            code="invalid_value",
+            param=shown,
+        )
+    return frozenset(word.lower() if lower else word for word in words)

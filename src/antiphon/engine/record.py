@@ -37,11 +37,14 @@ class Arrival(Struct, frozen=True):
     Attributes:
         began_s: monotonic seconds at which its head was complete; all offsets count from there.
         authenticated_ms: offset of the moment from which its key was known.
+        tags, regions: what the client says of where it may be served.
     """
 
     caller: Caller
     began_s: float
     authenticated_ms: int | None = None
+    tags: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
 
 
 class Timing(Struct, omit_defaults=True):

@@ -78,6 +78,8 @@ class Ask(Struct, frozen=True, kw_only=True):
         regions: where it may be served, in lower case; empty: anywhere.
         affinity: requests with the same one go to the same place where health allows it: a conversation, a chain of
             responses, a prompt's cache key. Empty: anywhere.
+        went: `provider/model` that made the turn that is continued: it has its prompt in a cache, and can read what it
+            sealed. Empty where nothing is continued.
         fallbacks: names to try after `model`, in that order, from the request.
         fallback: whether other places than the first may be tried at all; `None` leaves it to the route.
         needs: tells what the request needs; only asked where there is a choice.
@@ -89,6 +91,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     tags: frozenset[str] = frozenset()
     regions: frozenset[str] = frozenset()
     affinity: str = ""
+    went: str = ""
     fallbacks: tuple[str, ...] = ()
     fallback: bool | None = None
     needs: Callable[[], Needs] | None = None

@@ -152,16 +152,26 @@ class Choice:
         ranked = [(member, order) for member in node.members if (order := self._ordered(member.node)).places]
         if len(ranked) < 2:
             return ranked[0][1] if ranked else _Order(())
-        sticky = node.sticky and bool(self._ask.affinity) and node.strategy in _BY_CHANCE
+        positions, kept = self._positions(node, ranked)
+        places = [place for at in positions for place in ranked[at][1].places]
+        return _Order(places, kept or ranked[positions[0]][1].affinity)
+
+    def _positions(self, group: Group, ranked: Sequence[tuple[Member, _Order]]) -> tuple[list[int], bool]:
+        """Which member comes first, and so on; and whether that is for the sake of the conversation."""
         members = [member for member, _ in ranked]
-        if sticky:
+        stays = group.sticky and group.strategy in _BY_CHANCE
+        kept = stays and bool(self._ask.affinity)
+        if kept:
             keys = [member.key for member in members]
             positions = strategies.rendezvous(keys, _weights(members), affinity=self._ask.affinity)
         else:
-            positions = self._arranged(node, members, [order.places[0] for _, order in ranked])
+            positions = self._arranged(group, members, [order.places[0] for _, order in ranked])
         positions.sort(key=lambda at: members[at].weight == 0)
-        places = [place for at in positions for place in ranked[at][1].places]
-        return _Order(places, sticky or ranked[positions[0]][1].affinity)
+        knows = {at for at in positions if stays and _is_at(self._ask.went, ranked[at][1].places)}
+        if 0 < len(knows) < len(positions):  # the place that has the conversation in its cache, whatever the lots say
+            positions.sort(key=lambda at: at not in knows)
+            kept = True
+        return positions, kept
 
     def _arranged(self, group: Group, members: Sequence[Member], firsts: Sequence[Place]) -> list[int]:
         """Positions by the group's strategy. Each member is as busy, fast and dear as the place it would choose."""
@@ -201,6 +211,10 @@ class Choice:
 
 def _weights(members: Iterable[Member]) -> list[float]:
     return [member.weight for member in members]
+
+
+def _is_at(went: str, places: Iterable[Place]) -> bool:
+    return any(f"{place.target.provider}/{place.target.model}" == went for place in places)
 
 
 def _strategy(node: Node) -> str:
