@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from antiphon.config.patterns import matches_any
 from antiphon.protocol.request import Effort
@@ -49,6 +50,17 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     prefill: bool = False
 
 
+#: What models before 4.6 have in common.
+_OLD = ModelFacts(
+    match=(),
+    thinking="manual",
+    thinks_unasked=False,
+    efforts=(),
+    sampling="free",
+    structured=False,
+    system_turns=False,
+    prefill=True,
+)
 #: The first rule that matches counts.
 _RULES: tuple[ModelFacts, ...] = (
     ModelFacts(match=("claude-sonnet-5-5*",), off="between_tools", forced=False),
@@ -65,82 +77,28 @@ _RULES: tuple[ModelFacts, ...] = (
         sampling="one",
         system_turns=False,
     ),
-    ModelFacts(
+    replace(
+        _OLD,
         match=("claude-opus-4-5*",),
         max_tokens=64_000,
-        thinking="manual",
-        thinks_unasked=False,
         efforts=("low", "medium", "high"),
         sampling="one",
-        system_turns=False,
-        prefill=True,
+        structured=True,
     ),
-    ModelFacts(
+    replace(
+        _OLD,
         match=("claude-sonnet-4-5*", "claude-haiku-4-5*"),
         max_tokens=64_000,
-        thinking="manual",
-        thinks_unasked=False,
-        efforts=(),
         sampling="one",
-        system_turns=False,
-        prefill=True,
+        structured=True,
     ),
-    ModelFacts(
-        match=("claude-opus-4*",),
-        max_tokens=32_000,
-        thinking="manual",
-        thinks_unasked=False,
-        efforts=(),
-        sampling="one",
-        structured=False,
-        system_turns=False,
-        prefill=True,
-    ),
-    ModelFacts(
-        match=("claude-sonnet-4*", "claude-3-7*"),
-        max_tokens=64_000,
-        thinking="manual",
-        thinks_unasked=False,
-        efforts=(),
-        sampling="free",
-        structured=False,
-        system_turns=False,
-        prefill=True,
-    ),
-    ModelFacts(
-        match=("claude-3-5*",),
-        max_tokens=8192,
-        thinking="none",
-        thinks_unasked=False,
-        efforts=(),
-        sampling="free",
-        structured=False,
-        system_turns=False,
-        prefill=True,
-    ),
-    ModelFacts(
-        match=("claude-3*", "claude-2*", "claude-instant*"),
-        max_tokens=4096,
-        thinking="none",
-        thinks_unasked=False,
-        efforts=(),
-        sampling="free",
-        structured=False,
-        system_turns=False,
-        prefill=True,
-    ),
+    replace(_OLD, match=("claude-opus-4*",), max_tokens=32_000, sampling="one"),
+    replace(_OLD, match=("claude-sonnet-4*", "claude-3-7*"), max_tokens=64_000),
+    replace(_OLD, match=("claude-3-5*",), max_tokens=8192, thinking="none"),
+    replace(_OLD, match=("claude-3*", "claude-2*", "claude-instant*"), max_tokens=4096, thinking="none"),
     ModelFacts(match=("claude*",), off="never", forced=False, efforts=("low", "medium", "high"), system_turns=False),
 )
-_OTHER = ModelFacts(
-    match=("*",),
-    max_tokens=8192,
-    thinking="manual",
-    thinks_unasked=False,
-    efforts=(),
-    sampling="free",
-    structured=False,
-    system_turns=False,
-)
+_OTHER = replace(_OLD, match=("*",), max_tokens=8192, prefill=False)
 
 
 @lru_cache(maxsize=1024)  # a pure function of constants: remembered because it runs for every request
