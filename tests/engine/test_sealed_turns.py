@@ -333,6 +333,29 @@ def test_another_question_with_the_same_call_id_gets_no_thoughts(thinkers: Stage
     assert b"Thought 0" not in model.requests[-1].body
 
 
+@WAYS
+def test_a_call_without_a_thought_does_not_get_that_of_an_earlier_one_with_its_id(
+    thinkers: Stage, streamed: bool
+) -> None:
+    """Some providers number their calls anew in every answer, and the user asks the same again."""
+    call = {"index": 0, "id": "call_0", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+
+    def thoughtless(seen: Seen) -> Reply:
+        asked = any(message.get("tool_calls") for message in seen.json["messages"])
+        return (
+            _said(seen, {"content": "Sunny."}, "stop") if asked else _said(seen, {"tool_calls": [call]}, "tool_calls")
+        )
+
+    question = f"And {'streamed' if streamed else 'whole'}?"
+    thinking = thinkers.model(deepseek, provider="like-deepseek", name="deepseek-reasoner")
+    thinking.ask(question, tools=TOOLS, store=False)
+    model = thinkers.model(thoughtless, provider="like-deepseek", name="deepseek-reasoner")
+    first = _run(model, question, streamed=streamed, store=False)
+    (again,) = first["output"]
+    model.ask([user(question), again, *_outputs(first)], tools=TOOLS, store=False)
+    assert b"Thought 0" not in model.requests[-1].body
+
+
 def test_thoughts_in_front_of_text_come_back_in_front_of_it(thinkers: Stage) -> None:
     call = {"id": "call_x", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
     message: Json = {"content": "I look.", "reasoning_details": details(0), "tool_calls": [call]}

@@ -81,6 +81,25 @@ def test_the_newest_state_of_a_call_counts(url: str) -> None:
     asyncio.run(run())
 
 
+def test_a_call_without_a_state_takes_the_place_of_one_that_had_one(url: str) -> None:
+    async def run() -> None:
+        async with opened(url) as store:
+            keys = [number.to_bytes(32, "big") for number in range(5)]
+            await store.put(ANNA, a_run(), None, calls=[a_state(key) for key in keys])
+            await store.put(BEN, a_run(), None, calls=[a_state(keys[1])])
+            await asyncio.gather(
+                store.put(ANNA, a_run(), None, calls=[a_state(keys[1], body=b""), a_state(keys[2], body=b"second")]),
+                store.put(ANNA, a_run(), None, calls=[a_state(keys[3], body=b""), a_state(OTHER, body=b"")]),
+            )
+            await store.put(ANNA, a_run(), None, calls=[a_state(keys[3], body=b"again")])
+            found = await store.call_states(ANNA, [*keys, OTHER])
+            sealed = b"\x00sealed\xff"
+            assert found == {keys[0]: sealed, keys[2]: b"second", keys[3]: b"again", keys[4]: sealed}
+            assert await store.call_states(BEN, keys) == {keys[1]: sealed}
+
+    asyncio.run(run())
+
+
 def test_expired_states_of_calls_are_gone_at_once_and_purged_later(url: str) -> None:
     async def run() -> None:
         clock = FakeClock()

@@ -84,16 +84,19 @@ class Keeper(Struct, frozen=True):
     def kept(
         self, response: Response, states: Mapping[str, bytes], *, asked: Sequence[InputItem], target: Target, until: int
     ) -> list[CallState]:
-        """What to write with a run. Empty, at next to no cost, where there were no thoughts or no calls."""
-        if not (states or any(isinstance(item, ReasoningItem) for item in response.output)) or not wants_back(target):
+        """What to write with a run: for each call what belongs to it, or that nothing does.
+
+        That nothing does is written too: some providers number their calls anew in every answer, and the thought that
+        led to an earlier call of the same id, on the same question, did not lead to this one.
+        """
+        if not wants_back(target):
             return []
         question = _question(asked)
         found = []
         for call, entry in _entries(response, states, origin_of(target)):
-            if not (entry.thoughts or entry.payload):
-                continue
             key = _key(call.call_id, call.name, namespace=call.namespace or None, question=question)
-            body = self.sealer.lock(self.tenant, _pack(entry), purpose=b"call" + key)
+            is_empty = not (entry.thoughts or entry.payload)
+            body = b"" if is_empty else self.sealer.lock(self.tenant, _pack(entry), purpose=b"call" + key)
             found.append(CallState(key, until, body))
         return found
 

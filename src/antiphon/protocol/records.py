@@ -78,7 +78,7 @@ class CallState(Struct, frozen=True):
 
     Attributes:
         call: 32 bytes that stand for the call and the question that led to it.
-        body: sealed.
+        body: sealed. Empty: nothing belongs to it, and what was kept under the same bytes is deleted.
     """
 
     call: bytes

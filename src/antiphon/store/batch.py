@@ -193,6 +193,9 @@ class Statements:
             )
             .returning(responses.c.tenant, responses.c.echo_digest)
         )
+        self.forget_call = delete(call_states).where(
+            call_states.c.tenant == bindparam("tenant_id"), call_states.c.call == bindparam("call_key")
+        )
         self.delete_calls = delete(call_states).where(
             call_states.c.tenant == bindparam("tenant_id"), call_states.c.response_id == bindparam("turn_id")
         )
@@ -315,8 +318,17 @@ class Batch:
             self._keep_echoes(connection, puts.echoes)
         (self._sql.turns_again if self.unsure else self._sql.turns).run(connection, puts.turns)
         if puts.calls:
-            # In one order, so that two processes that write the same calls do not wait for each other.
-            self._sql.calls.run(connection, [puts.calls[key] for key in sorted(puts.calls)])
+            self._keep_calls(connection, puts.calls)
+
+    def _keep_calls(self, connection: Connection, calls: dict[tuple[str, bytes], _Row]) -> None:
+        """In one order, so that two processes that write the same calls do not wait for each other."""
+        rows = [calls[key] for key in sorted(calls)]
+        for is_kept, group in groupby(rows, key=lambda row: bool(row[-1])):
+            if is_kept:
+                self._sql.calls.run(connection, list(group))
+            else:
+                named = [{"tenant_id": tenant, "call_key": call} for tenant, call, *_ in group]
+                connection.execute(self._sql.forget_call, named)
 
     def _keep_echoes(self, connection: Connection, echoes: dict[tuple[str, bytes], bytes]) -> None:
         found = connection.execute(self._sql.blobs_kept, {"pairs": sorted(echoes)})
