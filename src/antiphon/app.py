@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
+from msgspec import Struct
 from starlette.middleware.cors import CORSMiddleware
 
 from antiphon.access.keys import KeyRing
 from antiphon.access.seal_keys import load_seal_keys
+from antiphon.config.changes import with_fixed
 from antiphon.config.load import load
+from antiphon.config.problems import ConfigError, Problem
 from antiphon.config.settings import ServerSettings, Settings
 from antiphon.edge.app import Edge, Services
 from antiphon.edge.asgi import Receive, Scope, Send
@@ -24,11 +25,12 @@ from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
 from antiphon.engine.prepare import Parts, RunLimits
 from antiphon.engine.seal import Sealer
+from antiphon.lib.background import Background
 from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.lib.log import AccessLog, Timestamp
-from antiphon.local.model import LocalModelError, Progress, ensure_model
+from antiphon.local.model import Progress
+from antiphon.local.start import first_breath, local_model
 from antiphon.local.supervisor import LocalModel
-from antiphon.local.supervisor import LocalSettings as LocalProcess
 from antiphon.protocol.faults import StoreFault
 from antiphon.providers.anthropic.codec import AnthropicCodec
 from antiphon.providers.chat.codec import ChatCodec
@@ -43,12 +45,11 @@ from antiphon.upstream.addresses import AddressPolicy
 from antiphon.upstream.client import UpstreamClient
 from antiphon.upstream.fetch import FetchSettings, GuardedFetcher
 
-__all__ = ["Application", "AsgiApp", "create_app", "open_services"]
+__all__ = ["Application", "AsgiApp", "create_app"]
 
 _log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 _PURGE_EVERY_S = 600.0
-_LOCAL_START_S = 10.0
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -59,6 +60,7 @@ class Application:
     def __init__(self, settings: Settings, *, progress: Progress = lambda *_: None) -> None:
         self.settings = settings
         self.services: Services | None = None
+        self._lasting: _Lasting | None = None
         self._progress = progress
         self._app: AsgiApp | None = None
 
@@ -74,21 +76,45 @@ class Application:
         if self.services is not None:
             await self.services.engine.drain(self.settings.server.drain_s if patience_s is None else patience_s)
 
+    async def reload(self, settings: Settings) -> Sequence[str]:
+        """Serve what comes from now on with other settings; what is under way goes on as it began.
+
+        Returns the names of the settings that differ and stay as they were, because they need a restart.
+
+        Raises:
+            ConfigError: they cannot be used; nothing has changed.
+        """
+        settings, stay = with_fixed(self.settings, settings)
+        if self._lasting is not None and self.services is not None:
+            services = await _services(settings, self._lasting, before=self.services)
+            self._lasting.client.renew(connect_s=settings.limits.connect_s)
+            self._serve(services, settings)
+        self.settings = settings
+        return stay
+
     async def _live(self, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as stack:
             await receive()
             try:
-                services = await stack.enter_async_context(open_services(self.settings, progress=self._progress))
+                lasting = await stack.enter_async_context(_open_lasting(self.settings, progress=self._progress))
+                services = await _services(self.settings, lasting)
+                background = await stack.enter_async_context(Background())
+                background.start(services.engine.keep_time())
+                background.start(_purge(lasting, lambda: self.settings.store.run_days))
             except Exception as error:
                 _log.exception("startup failed")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 raise
-            self.services = services
-            self._app = _with_cors(Edge(services, ROUTES), self.settings)
+            self._lasting = lasting
+            self._serve(services, self.settings)
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await self.drain()  # our own server has done so already; others stop here first
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _serve(self, services: Services, settings: Settings) -> None:
+        self.services = services
+        self._app = _with_cors(Edge(services, ROUTES), settings)
 
 
 def create_app() -> Application:
@@ -96,16 +122,26 @@ def create_app() -> Application:
     return Application(load(None, os.environ))
 
 
+class _Lasting(Struct, frozen=True):
+    """What lives as long as the process, whatever becomes of the settings."""
+
+    local: LocalModel | None
+    store: SqlStore
+    keys: KeyRing
+    client: UpstreamClient
+    telemetry: Telemetry
+    clock: SystemClock
+    ids: SystemIds
+    since: int
+
+
 @asynccontextmanager
-async def open_services(settings: Settings, *, progress: Progress) -> AsyncIterator[Services]:
-    """Everything behind the edge, for as long as the context lasts."""
-    clock, ids = SystemClock(), SystemIds()
+async def _open_lasting(settings: Settings, *, progress: Progress) -> AsyncIterator[_Lasting]:
+    """Open what has to be closed again."""
+    clock = SystemClock()
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
-        local = await _local_model(settings, progress=progress)
-        extra = [local_provider(local.base_url, secret=local.api_key, context=local.context)] if local else []
-        catalog = build_catalog(settings, extra=extra)
-        router = ModelRouter(catalog, created=clock.now())
+        local = await local_model(settings, progress=progress)
         store = await asyncio.to_thread(
             SqlStore.open,
             settings.database_url,
@@ -118,90 +154,80 @@ async def open_services(settings: Settings, *, progress: Progress) -> AsyncItera
         log = AccessLog() if settings.server.access_log else None
         if log is not None:
             stack.callback(log.close)
-        telemetry = Telemetry(log=log.write if log else None, timestamp=Timestamp())
-        background = await stack.enter_async_context(_Background())
+        background = await stack.enter_async_context(Background())
         if local is not None:
             background.start(local.run())
-            await _first_breath(local)
-        background.start(_purge(store, clock, run_days=settings.store.run_days))
-        parts = Parts(
+            await first_breath(local)
+        yield _Lasting(
+            local=local,
             store=store,
-            router=router,
-            client=client,
-            media=MediaInliner(_fetcher(settings)),
-            codecs={
-                "chat": ChatCodec(),
-                "responses": ResponsesCodec(),
-                "anthropic": AnthropicCodec(),
-                "gemini": GeminiCodec(),
-            },
-            clock=clock,
-            ids=ids,
-            limits=_limits(settings),
-            sealer=Sealer(await asyncio.to_thread(load_seal_keys, settings.store.seal_keys, settings.data_path)),
-        )
-        engine = Engine(parts)
-        background.start(engine.keep_time())
-        server = settings.server
-        yield Services(
-            engine=engine,
             keys=keys,
-            router=router,
-            bodies=_bodies(server),
-            streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
+            client=client,
+            telemetry=Telemetry(log=log.write if log else None, timestamp=Timestamp()),
             clock=clock,
-            telemetry=telemetry,
-            new_request_id=ids.new_request_id,
-            ready=_readiness(store, local, alone=len(catalog.providers) == 1),
-            serves_docs=server.docs,
-            responses_only=_responses_only(settings),
+            ids=SystemIds(),
+            since=clock.now(),
         )
+
+
+async def _services(settings: Settings, lasting: _Lasting, *, before: Services | None = None) -> Services:
+    """What requests are served with under these settings. `before`: what it takes the place of.
+
+    Raises `ConfigError`. Then nothing has changed.
+    """
+    local = lasting.local
+    extra = [local_provider(local.base_url, secret=local.api_key, context=local.context)] if local else []
+    catalog = await asyncio.to_thread(build_catalog, settings, extra=extra)
+    router = ModelRouter(catalog, created=lasting.since)
+    parts = await _parts(settings, lasting, router=router)
+    if before is None:
+        engine = Engine(parts)
+    else:
+        engine = before.engine
+        engine.use(parts)
+    server = settings.server
+    return Services(
+        engine=engine,
+        keys=lasting.keys,
+        router=router,
+        bodies=_bodies(server),
+        streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
+        clock=lasting.clock,
+        telemetry=lasting.telemetry,
+        new_request_id=lasting.ids.new_request_id,
+        ready=_readiness(lasting.store, local, alone=len(catalog.providers) == 1),
+        serves_docs=server.docs,
+        responses_only=_responses_only(settings),
+    )
+
+
+async def _parts(settings: Settings, lasting: _Lasting, *, router: ModelRouter) -> Parts:
+    """What a run works with."""
+    try:
+        seal_keys = await asyncio.to_thread(load_seal_keys, settings.store.seal_keys, settings.data_path)
+    except (ValueError, OSError) as error:  # safe to show
+        raise ConfigError([Problem("", ("store", "seal_keys"), str(error))]) from error
+    return Parts(
+        store=lasting.store,
+        router=router,
+        client=lasting.client,
+        media=MediaInliner(_fetcher(settings)),
+        codecs={
+            "chat": ChatCodec(),
+            "responses": ResponsesCodec(),
+            "anthropic": AnthropicCodec(),
+            "gemini": GeminiCodec(),
+        },
+        clock=lasting.clock,
+        ids=lasting.ids,
+        limits=_limits(settings),
+        sealer=Sealer(seal_keys),
+    )
 
 
 def _limits(settings: Settings) -> RunLimits:
     store = settings.store
     return RunLimits(settings.limits.run_s, store.retention_days or None, store.first_line, store.call_state_hours)
-
-
-class _Background:
-    """Tasks that live as long as the services; cancelled and awaited at the end."""
-
-    def __init__(self) -> None:
-        self._group = asyncio.TaskGroup()
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def __aenter__(self) -> Self:
-        await self._group.__aenter__()
-        return self
-
-    def start(self, work: Awaitable[None]) -> None:
-        """Run this until the end."""
-        self._tasks.append(self._group.create_task(_awaited(work)))
-
-    async def __aexit__(self, *error: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await self._group.__aexit__(None, None, None)
-
-
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
-
-
-async def _local_model(settings: Settings, *, progress: Progress) -> LocalModel | None:
-    """The local model, or nothing when it is off or cannot be had: other providers still work."""
-    local = settings.local
-    if not local.enabled:
-        return None
-    try:
-        path = await ensure_model(settings.data_path, override=local.model, progress=progress)
-    except LocalModelError as error:
-        _log.warning("%s", error)
-        return None
-    process = LocalProcess(path, slots=local.slots, threads=local.threads, tame=local.model is None)
-    if local.context is not None:
-        process = replace(process, context=local.context * local.slots)
-    return LocalModel(process)
 
 
 def _fetcher(settings: Settings) -> GuardedFetcher | None:
@@ -215,23 +241,15 @@ def _fetcher(settings: Settings) -> GuardedFetcher | None:
     )
 
 
-async def _first_breath(local: LocalModel) -> None:
-    """Let the local model come up before the first request: it takes under a second. A broken one is not waited for."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LOCAL_START_S):
-            while not local.ready.is_set() and local.failure is None:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(local.ready.wait(), 0.1)
-
-
-async def _purge(store: SqlStore, clock: SystemClock, *, run_days: int) -> None:
+async def _purge(lasting: _Lasting, run_days: Callable[[], int]) -> None:
     """Delete what has expired, now and then."""
+    store, clock = lasting.store, lasting.clock
     while True:
         try:
             await store.purge(clock.now())
             await store.purge_calls(clock.now())
-            if run_days:
-                await store.purge_runs(clock.now() - run_days * 86400)
+            if days := run_days():
+                await store.purge_runs(clock.now() - days * 86400)
         except StoreFault as fault:
             _log.warning("purging expired responses failed, trying again later: %s", fault.detail)
         await asyncio.sleep(_PURGE_EVERY_S)

@@ -44,6 +44,7 @@ class Terminal:
         self._process = process
         self._seen = ""
         self._news = asyncio.Event()
+        self._is_open = True
         os.set_blocking(master, False)
         asyncio.get_running_loop().add_reader(master, self._read)
 
@@ -58,6 +59,14 @@ class Terminal:
                 await self._news.wait()
         before, _, self._seen = self._seen.partition(text)
         return before + text
+
+    def close(self) -> None:
+        """As a window is closed: the kernel tells whoever was started in it."""
+        if not self._is_open:
+            return
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+        self._is_open = False
 
     async def ends(self) -> int:
         """Wait for the end of the command; its exit code."""
@@ -84,11 +93,11 @@ async def terminal(*arguments: str) -> AsyncIterator[Terminal]:
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "160", "PYTHONIOENCODING": "utf-8"},
     )
     os.close(slave)
+    seen = Terminal(master, process)
     try:
-        yield Terminal(master, process)
+        yield seen
     finally:
-        asyncio.get_running_loop().remove_reader(master)
+        seen.close()
         if process.returncode is None:
             process.kill()
             await process.wait()
-        os.close(master)

@@ -209,3 +209,16 @@ def test_told_to_stop_in_the_middle_of_the_download_it_stops_at_once(data_dir: P
     assert code == 0
     assert "Traceback" not in said
     assert not list((data_dir / "models").iterdir())
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_terminal_that_is_closed_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+
+    async def main() -> int:
+        async with terminal("serve") as seen:
+            await seen.sees("or talk to it")
+            seen.close()
+            return await seen.ends()
+
+    assert asyncio.run(main()) == 0

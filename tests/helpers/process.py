@@ -72,6 +72,7 @@ class GatewayProcess:
         self.url = ""
         self.said: list[str] = []
         self._listening = asyncio.Event()
+        self._news = asyncio.Event()
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     @classmethod
@@ -106,6 +107,19 @@ class GatewayProcess:
         await self._reading
         return code
 
+    def signal(self, sent: signal.Signals) -> None:
+        self._process.send_signal(sent)
+
+    async def says(self, text: str, *, since: int = 0) -> str:
+        """Wait for a line with this text, behind the first `since` lines; the line."""
+        async with asyncio.timeout(_START_S):
+            while True:
+                for line in self.said[since:]:
+                    if text in line:
+                        return line
+                self._news.clear()
+                await self._news.wait()
+
     def memory_kib(self) -> Mapping[str, int]:
         """The process' memory by the kernel's names: `VmRSS`, `RssAnon`, `RssFile`, …"""
         lines = Path(f"/proc/{self.pid}/status").read_text("ascii").splitlines()
@@ -121,6 +135,7 @@ class GatewayProcess:
         assert self._process.stderr is not None
         async for line in self._process.stderr:
             self.said.append(line.decode(errors="replace").rstrip("\n"))
+            self._news.set()
             if not self.url and (found := _LISTENS.search(self.said[-1])):
                 self.url = found.group(1)
                 self._listening.set()

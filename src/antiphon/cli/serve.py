@@ -5,6 +5,7 @@ import shlex
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import click
@@ -14,10 +15,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from antiphon import __version__
 from antiphon.app import Application
-from antiphon.cli.options import LOCAL_URL, catalog_of, store_url
+from antiphon.cli.hangup import on_hangup
+from antiphon.cli.options import LOCAL_URL, catalog_of, settings_from, store_url
 from antiphon.cli.quickstart import QUICKSTART, QuickstartKey, quickstart_key
+from antiphon.cli.reloading import Reload, Reloader
 from antiphon.config.settings import Settings
 from antiphon.edge.server import GatewayServer, server_config
+from antiphon.lib.background import Background
 from antiphon.lib.log import setup_logging
 
 __all__ = ["serve"]
@@ -68,11 +72,34 @@ def serve(settings: Settings, *, host: str | None, port: int | None) -> int:
             hurry=partial(app.drain, 0.0),
             started=started,
         )
+        again = partial(_again, settings.origin.file, host=host, port=port)
+        reload = Reload(load=again, use=app.reload, told=partial(_count_reload, app))
         try:
-            gateway.run()
+            with asyncio.Runner(loop_factory=gateway.config.get_loop_factory()) as runner:
+                runner.run(_run(gateway, settings, reload=reload))
         except asyncio.CancelledError:
             return 0
     return 1 if gateway.failed else 0
+
+
+async def _run(gateway: GatewayServer, settings: Settings, *, reload: Reload) -> None:
+    reloader = Reloader(settings, reload)
+    with on_hangup(reloader.ask):
+        async with Background() as background:
+            background.start(reloader.run())
+            await gateway.serve()
+
+
+def _again(file: str, *, host: str | None, port: int | None) -> Settings:
+    """The settings as they are now. What the command line said holds on."""
+    settings = settings_from(Path(file) if file else None)
+    catalog_of(settings)
+    return _listening(settings, host=host, port=port)
+
+
+def _count_reload(app: Application, taken_over: bool) -> None:
+    if app.services is not None:
+        app.services.telemetry.reloaded(changed=taken_over)
 
 
 def _listening(settings: Settings, *, host: str | None, port: int | None) -> Settings:

@@ -75,6 +75,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = ()
     access_log: Annotated[bool, Meta(description="Log one line for every request.")] = True
     docs: Annotated[bool, Meta(description="Serve the API description and its page.")] = True
+    reload: Annotated[
+        bool,
+        Meta(description="Watch this file and `.env`, and take over changes. SIGHUP does so once, at any time."),
+    ] = False
 
 
 class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

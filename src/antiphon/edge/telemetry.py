@@ -87,6 +87,7 @@ class Telemetry(Collector):
         self._seconds: dict[str, _Histogram] = {}
         self._first = _Histogram()
         self._not_stored = 0
+        self._reloads: Counter[tuple[str]] = Counter()
         self._live_runs = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -102,6 +103,7 @@ class Telemetry(Collector):
             ("antiphon_requests", "HTTP requests by route and status.", ("route", "status"), self._requests),
             ("antiphon_runs", "Model runs by provider and outcome.", ("provider", "status"), self._runs),
             ("antiphon_tokens", "Tokens by provider and kind.", ("provider", "kind"), self._tokens),
+            ("antiphon_reloads", "Times that the settings were read anew, by result.", ("result",), self._reloads),
         ):
             family = CounterMetricFamily(name, help_text, labels=labels)
             for values, count in counts.items():
@@ -120,6 +122,10 @@ class Telemetry(Collector):
             "antiphon_not_stored", "Responses that should have been stored and could not be.", value=self._not_stored
         )
         yield GaugeMetricFamily("antiphon_live_runs", "Runs under way.", value=self._live_runs)
+
+    def reloaded(self, *, changed: bool) -> None:
+        """The settings were read anew, and taken over or refused."""
+        self._reloads["ok" if changed else "refused",] += 1
 
     def request_done(self, exchange: Exchange, seconds: float) -> None:
         """One request has ended, however it ended. 499 stands for a client that left."""

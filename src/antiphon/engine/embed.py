@@ -44,6 +44,7 @@ class EmbeddingRun:
         self.id = ResponseId(parts.ids.new_response_id())
         self.tenant = tenant
         self.began_s = arrival.began_s
+        self.ends_by_s = arrival.began_s + parts.limits.run_s
         self.row: RunRow | None = None  # what was written about it, once it has ended
         self._parts = parts
         self._asked = asked

@@ -43,6 +43,10 @@ class Engine:
         """How many runs are under way."""
         return len(self._live)
 
+    def use(self, parts: Parts) -> None:
+        """Begin runs with these parts from now on. Those under way keep what they began with."""
+        self._parts = parts
+
     def start(self, request: Request, *, tenant: Tenant, arrival: Arrival, sink: Sink) -> Run:
         """Admit a request and give it its run. Nothing is sent anywhere yet.
 
@@ -133,12 +137,11 @@ class Engine:
 
     async def keep_time(self) -> Never:
         """End runs that have reached their limit, until cancelled. One look for all, instead of a timer for each."""
-        limit_s = self._parts.limits.run_s
         while True:
-            await asyncio.sleep(min(1.0, limit_s / 4))
-            overdue = self._parts.clock.monotonic() - limit_s
+            await asyncio.sleep(min(1.0, self._parts.limits.run_s / 4))
+            now = self._parts.clock.monotonic()
             for run in tuple(self._live.values()):
-                if run.began_s < overdue:
+                if run.ends_by_s < now:
                     run.abort(run_timeout())
 
     async def drain(self, patience_s: float) -> None:

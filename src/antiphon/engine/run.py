@@ -132,9 +132,9 @@ class Run:
         return await self._conclude("incomplete", reason=stopped.reason)
 
     @property
-    def began_s(self) -> float:
-        """Monotonic seconds of its beginning."""
-        return self._began
+    def ends_by_s(self) -> float:
+        """Monotonic seconds at which it has reached its limit: the one that held when it began."""
+        return self._began + self._parts.limits.run_s
 
     def abort(self, fault: Fault) -> None:
         """End the run as failed, from outside (shutdown, its time limit). Does nothing once it has ended."""

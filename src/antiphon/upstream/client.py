@@ -61,6 +61,12 @@ class UpstreamClient:
             self._watch.close()
             await self._pool.close()
 
+    def renew(self, *, connect_s: float) -> None:
+        """Connect with this limit from now on, and read certificate authorities anew. Connections stay as they are."""
+        self._connect_s = connect_s
+        if self._is_entered:
+            self._connector = Connector(self._pool, connect_s=connect_s)
+
     async def open(self, request: UpstreamRequest) -> Exchange:
         """Send the request and wait for the status and headers.
 
