@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "models": "Show which model names lead where.",
     "client-config": "Print the settings with which Codex, Claude Code and others use this gateway.",
     "usage": "Show what was used, by model, key, provider or day.",
+    "why": "Tell where the run of a response went, and why.",
     "check-config": "Say what is wrong with a configuration.",
     "doctor": "Check one thing after the other, and say how to mend what is broken.",
     "version": "Print the version.",

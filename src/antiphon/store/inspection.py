@@ -1,12 +1,19 @@
-"""Looks at a database without changing it: for `antiphon doctor`."""
+"""Looks at a database without changing it: for `antiphon doctor` and `antiphon why`."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import Connection, inspect, make_url, select, text
 
+from antiphon.protocol.ids import ResponseId
 from antiphon.store.base import Patience, StoreSettings, open_database, patiently
+from antiphon.store.payload import Unpacker
+from antiphon.store.tables import runs
 
-__all__ = ["schema_version"]
+__all__ = ["run_record", "schema_version"]
+
+T = TypeVar("T")
 
 
 def schema_version(url: str, settings: StoreSettings | None = None) -> str | None:
@@ -14,20 +21,42 @@ def schema_version(url: str, settings: StoreSettings | None = None) -> str | Non
 
     Raises `StoreFault` when it cannot be reached, `ValueError` for an address that cannot be a store.
     """
-    settings = settings or StoreSettings()
+
+    def read(connection: Connection) -> str | None:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return version
+
+    return _look(url, read, settings=settings or StoreSettings())
+
+
+def run_record(url: str, run_id: ResponseId, settings: StoreSettings | None = None) -> bytes | None:
+    """The record (JSON) of a run of whatever tenant: for the operator, who may see all. Blocks.
+
+    `None` when there is none, or no database yet. Raises as `schema_version` does.
+    """
+
+    def read(connection: Connection) -> bytes | None:
+        if not inspect(connection).has_table(runs.name):
+            return None
+        stored = connection.execute(select(runs.c.record).where(runs.c.id == run_id)).scalar()
+        return None if stored is None else Unpacker().unpack(stored)
+
+    return _look(url, read, settings=settings or StoreSettings())
+
+
+def _look(url: str, read: Callable[[Connection], T | None], *, settings: StoreSettings) -> T | None:
     database = open_database(url, settings)
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():
         return None  # opening would make it
 
-    def read() -> str | None:
+    def attempt() -> T | None:
         with database.reader.connect() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return version
+            return read(connection)
 
     try:
-        return patiently(Patience(settings.patience_s), read)
+        return patiently(Patience(settings.patience_s), attempt)
     finally:
         database.close()
