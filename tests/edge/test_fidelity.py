@@ -15,6 +15,18 @@ CONFIG = {
     "providers": {
         "strict": {"base_url": "http://127.0.0.1:1/v1", "strict": True, "api_key": "sk-secret", "models": ["s"]},
         "openai": {"api_key": "sk-secret", "models": ["gpt-5"]},
+        "secret-path": {"base_url": "https://gpu.internal/account-7/key-8/v1"},
+        "deployment": {
+            "quirks": "azure",
+            "base_url": "https://secret-name.example/openai/deployments/{model}?api-version=1",
+            "api_key": "sk-secret",
+        },
+        "project": {
+            "protocol": "gemini",
+            "quirks": "gemini",
+            "base_url": "https://generativelanguage.googleapis.com/projects/secret-7",
+            "api_key": "sk-secret",
+        },
     },
     "models": {
         "exact": {"target": "test/m", "strict": True},
@@ -141,9 +153,21 @@ def test_an_explanation_shows_public_addresses_alone_and_no_keys(gateway: Gatewa
     assert b"sk-secret" not in public.body
     assert b"anna@example.com" not in public.body
     private = explain(gateway)
-    assert private.json["upstream"]["url"] == "http://hidden.invalid/v1/chat/completions"
+    assert private.json["upstream"]["url"] == "http://hidden.invalid/chat/completions"
     assert b"127.0.0.1" not in private.body
     assert b"sk-upstream" not in private.body
+
+
+@pytest.mark.parametrize(
+    ("model", "url"),
+    [
+        ("secret-path/m", "https://hidden.invalid/chat/completions"),
+        ("deployment/m", "https://hidden.invalid/chat/completions"),
+        ("project/m", "https://generativelanguage.googleapis.com/models/m:generateContent"),
+    ],
+)
+def test_an_explanation_shows_nothing_of_a_base_url(gateway: Gateway, model: str, url: str) -> None:
+    assert explain(gateway, model=model).json["upstream"]["url"] == url
 
 
 @pytest.mark.parametrize("name", ["picture.png", "paper.pdf"])

@@ -1,11 +1,14 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from antiphon.protocol.faults import StoreFault
+from antiphon.protocol.records import Tenant
 from antiphon.store.base import StoreSettings
-from antiphon.store.inspection import schema_version
+from antiphon.store.inspection import run_record, schema_version
 from antiphon.store.migrate import HEAD, migrate
+from tests.store.making import a_run, new_id, opened
 
 
 def test_ready_database_tells_its_schema(url: str, tmp_path: Path) -> None:
@@ -35,3 +38,19 @@ def test_server_that_is_not_there_is_a_fault() -> None:
 def test_address_that_is_no_store_is_refused() -> None:
     with pytest.raises(ValueError, match="use sqlite:///… or postgresql://…"):
         schema_version("mysql://here/x")
+
+
+def test_record_of_a_run_is_found_whoever_it_belongs_to(url: str) -> None:
+    run = a_run(record=b'{"model": "' + b"long" * 1000 + b'"}')  # long enough to be kept compressed
+
+    async def write() -> None:
+        async with opened(url) as store:
+            await store.put(Tenant("acme"), run, None)
+
+    asyncio.run(write())
+    assert run_record(url, run.id) == run.record
+    assert run_record(url, new_id()) is None
+
+
+def test_empty_database_has_no_records(empty_url: str) -> None:
+    assert run_record(empty_url, new_id()) is None

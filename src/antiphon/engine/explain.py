@@ -27,7 +27,8 @@ class UpstreamView(Struct, frozen=True):
     """The request to the provider, without its headers, for keys are in them.
 
     Attributes:
-        url: with the host `hidden.invalid` where it is no known provider's public one.
+        url: where it is no known provider's public address, with the host `hidden.invalid` and without the path of the
+            base URL.
     """
 
     url: str
@@ -88,19 +89,24 @@ async def explain(request: Request, tenant: Tenant, *, parts: Parts) -> Explanat
 
 
 def _shown_url(call: Call) -> str:
-    """The address without what could be a secret: credentials and the query are no part of it."""
-    parts = urlsplit(call.upstream.url)
-    host = parts.hostname or ""
-    shown = parts.netloc.rpartition("@")[2] if host == _public_host(call.target) else _HIDDEN
-    return urlunsplit((parts.scheme, shown, parts.path, "", ""))
+    """The address, of which a server that is no provider's public one has only what the dialect puts behind its own.
+
+    Hosts, paths and queries of base URLs name networks, accounts and projects; in some stands a key.
+    """
+    public, parts = _public_address(call.target), urlsplit(call.upstream.url)
+    if call.target.base_url == public:
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    own = len(urlsplit(call.target.base_url).path.split("/"))
+    steps = parts.path.split("/")
+    path = "/".join(["", *(steps[own:] or steps[-1:])])
+    host = parts.hostname if public is not None and parts.hostname == urlsplit(public).hostname else _HIDDEN
+    return urlunsplit((parts.scheme, host or _HIDDEN, path, "", ""))
 
 
-def _public_host(target: Target) -> str | None:
+def _public_address(target: Target) -> str | None:
     facts = known(target.quirks)
     address = facts.address(target.protocol) if facts is not None else None
-    if address is None or not address.startswith("https://"):
-        return None
-    return urlsplit(address).hostname
+    return address if address is not None and address.startswith("https://") else None
 
 
 def _likely_type(url: str) -> str:

@@ -240,7 +240,9 @@ _EXPLANATION = {
 }
 _UPSTREAM = {
     "method": FieldNote("Always `POST`."),
-    "url": FieldNote("The address, with the host `hidden.invalid` where it is no provider's public one."),
+    "url": FieldNote(
+        "The address; where it is no provider's public one, with the host `hidden.invalid`, and without its base path."
+    ),
     "stream": FieldNote("Whether a stream would be asked for."),
     "body": FieldNote("The body, in the provider's dialect."),
 }
