@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SHORTCUTS", "JoinedAnswer"]
 
-#: Key in the scope's `extensions` under which our server keeps `read` and `write`: `JoinedAnswer.whole_body` and
-#: `write_at_once`. Waiting for what does not have to be waited for is a good part of the cost of a streamed event.
+#: Key in the scope's `extensions` under which our server keeps `read`, `ready` and `write`: `JoinedAnswer.whole_body`,
+#: `is_ready` and `write_now`. Waiting for what need not be waited for is a good part of the cost of a streamed event.
 SHORTCUTS = "antiphon.shortcuts"
 
 _BODYLESS = (204, 304)
@@ -59,13 +59,14 @@ class JoinedAnswer:
         else:
             self._write(message.get("body", b""), more=message.get("more_body", False))
 
-    def write_at_once(self, data: bytes) -> bool:
-        """A piece of a streamed answer that has begun; false when it has to wait, or has nowhere to go."""
+    def is_ready(self) -> bool:
+        """Whether a piece of a streamed answer, which has begun, can be written without waiting."""
         cycle = self._cycle
-        if cycle.flow.write_paused or cycle.disconnected or not cycle.chunked_encoding:
-            return False
-        cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-        return True
+        return not cycle.flow.write_paused and not cycle.disconnected and cycle.chunked_encoding is True
+
+    def write_now(self, data: bytes) -> None:
+        """A piece of a streamed answer, right after `is_ready` said so."""
+        self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _head(self, status: int, headers: "Headers") -> bytes:
         cycle = self._cycle

@@ -57,6 +57,14 @@ class _ChoiceSink:
         """What a run begins with is nothing that this dialect tells."""
         self._encoder.encode(events)
 
+    @property
+    def ready(self) -> bool:
+        """Never: several choices share one stream, and take turns."""
+        return False
+
+    def write_now(self, events: Sequence[Event]) -> None:
+        """Not called, as this is never ready."""
+
     async def write(self, events: Sequence[Event]) -> None:
         """Send them; waits while another choice is being sent, and while the client reads slowly."""
         await self._send(self._encoder.encode(events))

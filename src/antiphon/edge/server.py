@@ -136,7 +136,11 @@ class HeadLimitProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Run the application with a `send` of ours; and let it watch the connection without a task of its own."""
         answer = JoinedAnswer(cycle, close=self._close_gently)
-        shortcuts: dict[object, object] = {"read": answer.whole_body, "write": answer.write_at_once}
+        shortcuts: dict[object, object] = {
+            "read": answer.whole_body,
+            "ready": answer.is_ready,
+            "write": answer.write_now,
+        }
         cycle.scope["extensions"] = {CONNECTION: self._connection, SHORTCUTS: shortcuts}
 
         async def joined(scope: Any, receive: Any, _: Any) -> None:

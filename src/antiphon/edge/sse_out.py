@@ -89,6 +89,14 @@ class JsonSink:
     def hold(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
 
+    @property
+    def ready(self) -> bool:
+        """Nobody reads them: there is nothing to wait for."""
+        return True
+
+    def write_now(self, events: Sequence[Event]) -> None:
+        """Nobody reads them."""
+
     async def write(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
 
@@ -203,31 +211,42 @@ class StreamSink(ByteStream):
         self._encoder = encoder
         self._encode = encoder.encode
         shortcuts = exchange.scope.get("extensions", {}).get(SHORTCUTS)
-        self._at_once: Callable[[bytes], bool] | None = shortcuts["write"] if shortcuts is not None else None
+        self._is_open: Callable[[], bool] | None = shortcuts["ready"] if shortcuts else None
+        self._write: Callable[[bytes], None] | None = shortcuts["write"] if shortcuts else None
         self.see: Callable[[OutcomeDelta], None] = encoder.see
 
     def hold(self, events: Sequence[Event]) -> None:
         """Keep events until the status is sent."""
         self._held += self._encode(events)
 
+    @property
+    def ready(self) -> bool:
+        """Whether nothing stands before the next event, and the server's transport takes it: nearly always."""
+        return (
+            self.status_sent
+            and not self._held
+            and self._beating is None
+            and self._is_open is not None
+            and self._is_open()
+        )
+
+    def write_now(self, events: Sequence[Event]) -> None:
+        """Send events in one write. Only right after `ready` said so."""
+        data = self._encode(events)
+        self._last_write = self._loop.time()
+        if data and self._write is not None:
+            self._write(data)
+
     async def write(self, events: Sequence[Event]) -> None:
         """Send events in one write; waits while the client reads slowly."""
-        data = self._encode(events)
-        if self._is_written_at_once(data):
+        if self.ready:
+            self.write_now(events)
             return
+        data = self._encode(events)
         if self._beating is not None:
             await self._after_the_beat(data)
         if data:
             await self._send(data)
-
-    def _is_written_at_once(self, data: bytes) -> bool:
-        """What nearly every event is: nothing stands before it, and the transport takes it."""
-        if self._at_once is None or not self.status_sent or self._held or self._beating is not None:
-            return False
-        if data and not self._at_once(data):
-            return False
-        self._last_write = self._loop.time()
-        return True
 
     async def end(self, events: Sequence[Event]) -> None:
         """Send the last events and the end marker in one write."""

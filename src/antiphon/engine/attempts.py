@@ -1,7 +1,8 @@
 """One call of an upstream: send, read, decode. What the deltas mean is the run's business."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -11,9 +12,9 @@ from antiphon.protocol.deltas import Delta
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
-from antiphon.providers.base import Codec, Encoded
+from antiphon.providers.base import Codec, Decoder, Encoded
 
-__all__ = ["Call", "attempt", "upstream_request"]
+__all__ = ["Call", "Taker", "attempt", "upstream_request"]
 
 #: An error body is read this far; the rest explains nothing more.
 _ERROR_BODY_BYTES = 64 * 1024
@@ -27,6 +28,16 @@ _GRACE_S = 3.0
 
 #: After the end marker only the end of the body can follow. Waiting for it keeps the connection usable.
 _GRACE_DONE_S = 0.1
+
+
+class Taker(Protocol):
+    """What becomes of the deltas of each read."""
+
+    def take_now(self, batch: list[Delta]) -> bool:
+        """Deal with them without waiting, as is possible for nearly all; false leaves them to `take`."""
+
+    async def take(self, batch: list[Delta]) -> bool:
+        """Deal with them. Whether the model has stopped."""
 
 
 class Call(Struct, frozen=True):
@@ -59,9 +70,9 @@ async def attempt(
     *,
     trace: Attempt,
     clock_ms: Callable[[], int],
-    take: Callable[[list[Delta]], Awaitable[bool]],
+    taker: Taker,
 ) -> None:
-    """Read one answer to its end. `take` gets the deltas of each read and says whether the model has stopped.
+    """Read one answer to its end.
 
     Raises:
         Fault: the upstream refused, broke, or could not be reached. Cancelling closes the connection at once.
@@ -74,25 +85,38 @@ async def attempt(
             if not 200 <= exchange.status < 300:
                 body = await exchange.read_all(_ERROR_BODY_BYTES)
                 raise call.codec.fault(exchange.status, exchange.headers, body=body, target=call.target)
-            await _read(call, exchange, take=take)
+            await _read(call, exchange, taker=taker)
     finally:
         trace.end = clock_ms()
 
 
-async def _read(call: Call, exchange: Exchange, *, take: Callable[[list[Delta]], Awaitable[bool]]) -> None:
+async def _read(call: Call, exchange: Exchange, *, taker: Taker) -> None:
     decoder = call.codec.decoder(call.request, call.target, content_type=exchange.content_type)
-    time = asyncio.get_running_loop().time
-    stopped = False
-    deadline: float | None = None  # once the model has stopped; only what says something moves it
-    while True:
-        data = await (exchange.read() if deadline is None else _read_until(exchange, deadline))
-        batch = decoder.feed(data) if data else decoder.eof()
-        if batch:
-            stopped = await take(batch)
-        if not data:
+    batch: list[Delta] = []
+
+    def feed(data: bytes) -> bool:
+        nonlocal batch
+        batch = decoder.feed(data)
+        return not decoder.done and (not batch or taker.take_now(batch))
+
+    while await exchange.pump(feed):
+        if (batch and await taker.take(batch)) or decoder.done:
+            await _read_rest(exchange, decoder, taker=taker)
             return
-        if (batch or deadline is None) and (stopped or decoder.done):
+    if batch := decoder.eof():
+        await taker.take(batch)
+
+
+async def _read_rest(exchange: Exchange, decoder: Decoder, *, taker: Taker) -> None:
+    """What comes after the model has stopped. Only what says something moves the deadline."""
+    time = asyncio.get_running_loop().time
+    deadline = time() + (_GRACE_DONE_S if decoder.done else _GRACE_S)
+    while data := await _read_until(exchange, deadline):
+        if batch := decoder.feed(data):
+            await taker.take(batch)
             deadline = time() + (_GRACE_DONE_S if decoder.done else _GRACE_S)
+    if batch := decoder.eof():
+        await taker.take(batch)
 
 
 async def _read_until(exchange: Exchange, deadline: float) -> bytes:

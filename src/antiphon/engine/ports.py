@@ -1,6 +1,6 @@
 """What the engine needs from the outside, defined by the engine that consumes it and wired in `app`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -97,6 +97,9 @@ class Exchange(Protocol):
     async def read(self) -> bytes:
         """Whatever has arrived; empty at a clean end. Raises `NetworkFault`."""
 
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        """Give `take` what arrives until it returns false; returns false at a clean end. Raises `NetworkFault`."""
+
     async def read_all(self, limit: int) -> bytes:
         """The rest of the body, at most that many bytes."""
 
@@ -142,6 +145,13 @@ class Sink(Protocol):
 
     def hold(self, events: Sequence[Event]) -> None:
         """Keep events until the status is sent."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether `write_now` may be called: the status is sent, and the client takes what comes."""
+
+    def write_now(self, events: Sequence[Event]) -> None:
+        """Send events without waiting, right after `ready` said so."""
 
     async def write(self, events: Sequence[Event]) -> None:
         """Send events; waits while the client reads slowly."""

@@ -184,7 +184,7 @@ class Run:
         trace.credential = call.target.credential.alias if call.target.credential else None
         self.record.attempts.append(trace)
         try:
-            await attempt(call, self._parts.client, trace=trace, clock_ms=self._elapsed_ms, take=self._take)
+            await attempt(call, self._parts.client, trace=trace, clock_ms=self._elapsed_ms, taker=self)
         except Fault as fault:
             trace.outcome = fault.code or fault.type
             trace.decision = "stop_output_sent" if self._output_seen else "stop_not_retryable"
@@ -206,15 +206,19 @@ class Run:
         self._sink.prepare(self.record.notices, plan.call.target)
         return plan.call
 
-    async def _take(self, batch: list[deltas.Delta]) -> bool:
-        """Sort one read's deltas; send the events they cause in one write."""
+    def take_now(self, batch: list[deltas.Delta]) -> bool:
+        """Deal with a piece of text at once, as nearly all reads of a stream are; false for everything else."""
         first = batch[0]
-        if len(batch) == 1 and isinstance(first, deltas.Text) and self._output_seen:  # nearly all reads of a stream
-            caused = self._assembler.feed((first,))
-            if len(caused) > 1:  # the text opened an item
-                self._trace(caused)
-            await self._sink.write(caused)
-            return self._stopped is not None
+        if len(batch) != 1 or type(first) is not deltas.Text or not self._output_seen or not self._sink.ready:
+            return False
+        caused = self._assembler.feed((first,))
+        if len(caused) > 1:  # the text opened an item
+            self._trace(caused)
+        self._sink.write_now(caused)
+        return True
+
+    async def take(self, batch: list[deltas.Delta]) -> bool:
+        """Sort one read's deltas; send the events they cause in one write."""
         output: list[deltas.OutputDelta] = []
         broke: Fault | None = None
         for delta in batch:

@@ -1,7 +1,7 @@
 """One answer of a provider: its status, its headers, and its body as it arrives."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -132,6 +132,53 @@ class Exchange:
                 raise self._fail(protocol_fault(f"sent more than {limit_bytes} bytes", provider=self._request.provider))
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        """Give every piece to `take` the moment it arrives, until that returns false, or the body ends.
+
+        This task sleeps meanwhile: being woken for each piece of a stream would cost as much as all that is done with
+        it. `take` must not wait, and is not called again after it returned false.
+
+        Returns:
+            False at a clean end. After true, go on with this or with `read`.
+
+        Raises:
+            NetworkFault: as `read`. What `take` raises is raised here.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._inflater is not None:
+            while piece := await self.read():
+                if not take(piece):
+                    return True
+            return False
+        answer = self._answer
+        while True:
+            if answer.parts:
+                if not take(answer.take()):
+                    return True
+            elif answer.wire is None:
+                self._end()
+                return False
+            elif not await self._taken(take):
+                return True
+
+    async def _taken(self, take: Callable[[bytes], bool]) -> bool:
+        """Sleep until something other than taken pieces has come. False: `take` does not want any more."""
+        answer = self._answer
+        answer.since = self._loop.time()
+        answer.taker = take
+        try:
+            await answer.news()
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            wants_more = answer.taker is not None
+            answer.taker = answer.since = None
+        if answer.taker_error is not None:
+            raise answer.taker_error
+        return wants_more
 
     def close(self) -> None:
         """Drop the connection, unless the whole body was received: then there is nothing to do.

@@ -6,6 +6,7 @@ one of three errors, or the operating system's own.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -66,6 +67,8 @@ class Answer:
         error: why it ended before its time, if it did.
         since: when the reader began to wait, in the loop's time; `None` while nobody waits.
         limit_s: how long it waits.
+        taker: takes pieces of the body as they arrive, in place of a reader that would have to be woken for each. False
+            wakes the reader, and so does an error, which is left in `taker_error`.
     """
 
     __slots__ = (
@@ -78,8 +81,10 @@ class Answer:
         "parts",
         "since",
         "status",
+        "taker",
+        "taker_error",
         "unread_bytes",
-        "wire"
+        "wire",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, since: float, limit_s: float) -> None:
@@ -94,6 +99,8 @@ class Answer:
         self.error: Exception | None = None
         self.since: float | None = since
         self.limit_s = limit_s
+        self.taker: Callable[[bytes], bool] | None = None
+        self.taker_error: Exception | None = None
 
     def news(self) -> asyncio.Future[None]:
         """Done when something may have changed: the head is there, a part of the body, or the end."""
@@ -109,6 +116,20 @@ class Answer:
             self.wire.resume_reading()
         self.unread_bytes = 0
         return taken
+
+    def offer(self) -> bool:
+        """Whether what arrived was taken without the reader."""
+        taker = self.taker
+        if taker is None or not self.parts:
+            return False
+        self.since = self._loop.time()
+        try:
+            took = taker(self.take())
+        except Exception as error:  # noqa: BLE001 - it belongs to the reader, not to the connection
+            self.taker_error, took = error, False
+        if not took:
+            self.taker = None
+        return took
 
     def drop(self) -> None:
         """Close the connection, unless the answer has ended: then there is none to close."""
@@ -229,7 +250,7 @@ class Wire(asyncio.Protocol):
             if self._barren_bytes > _MAX_BARREN_BYTES:
                 self._refuse(answer, FramingError("the head or the framing is too large"))
                 return
-        if answer.status:
+        if answer.status and not answer.offer():
             answer.wake()
 
     def eof_received(self) -> None:
