@@ -43,6 +43,38 @@ def test_every_name_is_shown_with_where_it_leads(cli: Cli, monkeypatch: pytest.M
     }
 
 
+ROUTES = """\
+providers:
+  openai: {api_keys: {a: sk-1, b: sk-2}}
+  groq: {api_key: sk-3}
+models:
+  both: {targets: [openai/m, groq/m]}
+  lots: {targets: [{target: openai/m, weight: 3}, {target: both, when: {tags: [x]}}], strategy: weighted}
+  "gpt-*": {targets: [openai/gpt-*, groq/*], strategy: cheapest}
+"""
+
+
+def test_routes_are_shown_with_their_strategy(cli: Cli) -> None:
+    Path("antiphon.yaml").write_text(ROUTES)
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in cli("models").stdout.splitlines()[1:]}
+    assert rows["both"] == "alias openai/m, then groq/m"
+    assert rows["lots"] == "alias weighted: openai/m, groq/m"
+    assert rows["gpt-*"] == "alias cheapest: openai/gpt-*, groq/*"
+    shown = msgspec.json.decode(cli("models", "--json").stdout)
+    assert {row["name"]: row["strategy"] for row in shown if "strategy" in row} == {
+        "lots": "weighted",
+        "gpt-*": "cheapest",
+    }
+
+
+def test_routes_are_told_by_check_config(cli: Cli) -> None:
+    Path("antiphon.yaml").write_text(ROUTES)
+    done = cli("check-config")
+    assert "openai at https://api.openai.com/v1 (2 keys; models: any)" in done.stdout
+    assert "both -> ordered: openai/m, groq/m\n" in done.stdout
+    assert "lots -> weighted: openai/m x3, both (with a condition)\n" in done.stdout
+
+
 def test_json_is_for_machines(cli: Cli) -> None:
     Path("x.yaml").write_text(CONFIG)
     rows = msgspec.json.decode(cli("models", "--json", "--config", "x.yaml").stdout)

@@ -16,7 +16,7 @@ from antiphon.config.load import load
 from antiphon.config.settings import Settings
 from antiphon.local.model import smollm2
 from tests.helpers.gateway import Gateway
-from tests.helpers.upstream import Reply, ThreadedUpstream, answer
+from tests.helpers.upstream import Reply, Seen, ThreadedUpstream, answer
 
 
 def settings_with(tmp_path: Path, text: str = "", **environ: str) -> Settings:
@@ -123,6 +123,18 @@ def test_refused_key_names_where_keys_come_from(tmp_path: Path) -> None:
         (visit,) = asyncio.run(check_providers(catalog, offline=False))
     assert "key from OPENAI_API_KEY" in visit.finding.text
     assert "`providers.openai.api_key`, or the variable OPENAI_API_KEY" in visit.finding.mend
+
+
+def test_every_key_is_tried(tmp_path: Path) -> None:
+    def brain(request: Seen) -> Reply:
+        return answer({"data": []}, status=401 if request.headers["authorization"].endswith("sk-old") else 200)
+
+    with ThreadedUpstream(brain) as up:
+        text = f"providers: {{acme: {{base_url: '{up.url}', api_keys: {{one: sk-new, two: sk-old}}}}}}"
+        one, two = asyncio.run(check_providers(catalog_of(settings_with(tmp_path, text)), offline=False))
+    assert (one.finding.state, two.finding.state) == ("ok", "failed")
+    assert "key `one`" in one.finding.text
+    assert two.finding.mend == "Set a key that is valid there: `providers.acme.api_keys.two`."
 
 
 def test_provider_that_is_not_there_is_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from antiphon.cli.findings import Finding, bad, fine, hint, skipped
 from antiphon.cli.options import LOCAL_URL
@@ -98,13 +98,25 @@ async def check_local(settings: Settings) -> Finding:
 
 
 async def check_providers(catalog: Catalog, *, offline: bool, timeout_s: float = 10.0) -> Sequence[Visit]:
-    """One visit for each provider of the configuration, in its order; all are asked at the same time."""
-    providers = [one for one in catalog.providers if one.template.base_url != LOCAL_URL]
+    """One visit for each provider and each of its keys, in the order of the configuration; all at the same time."""
+    providers = [
+        each for one in catalog.providers if one.template.base_url != LOCAL_URL for each in _with_single_keys(one)
+    ]
     if offline:
         return [Visit(skipped(one.name, f"{_key(one)}; not asked (--offline)")) for one in providers]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_visit(one, timeout_s)) for one in providers]
     return [task.result() for task in tasks]
+
+
+def _with_single_keys(provider: Provider) -> Sequence[Provider]:
+    """The provider once for each of its keys."""
+    if not provider.credentials:
+        return [provider]
+    return [
+        structs.replace(provider, template=structs.replace(provider.template, credential=credential))
+        for credential in provider.credentials
+    ]
 
 
 async def _visit(provider: Provider, timeout_s: float) -> Visit:
@@ -160,10 +172,15 @@ def _key(provider: Provider) -> str:
     credential = provider.template.credential
     if credential is None:
         return "no key"
+    if provider.credentials:
+        return f"key `{credential.alias}`"
     return "key from `api_key`" if credential.alias == provider.name else f"key from {credential.alias}"
 
 
 def _key_places(provider: Provider) -> str:
+    credential = provider.template.credential
+    if provider.credentials and credential is not None:
+        return f"`providers.{provider.name}.api_keys.{credential.alias}`"
     variables = quirks(provider.template.quirks).key_env
     return f"`providers.{provider.name}.api_key`" + "".join(f", or the variable {name}" for name in variables)
 
