@@ -3,7 +3,6 @@
 import base64
 import itertools
 import secrets
-import sys
 import time
 
 import pytest
@@ -85,15 +84,14 @@ def test_what_others_make_is_no_envelope(blob: str) -> None:
     assert not is_envelope(blob)
 
 
-@pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer slows everything down")
 def test_sealing_a_signature_costs_a_few_microseconds() -> None:
     payload = secrets.token_bytes(1500)
     SEALER.seal(ANNA, HOME, payload)
 
     def cost_s() -> float:
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in itertools.repeat(None, 1000):
             SEALER.seal(ANNA, HOME, payload)
-        return (time.perf_counter() - began) / 1000
+        return (time.process_time() - began) / 1000
 
-    assert min(cost_s() for _ in range(10)) < 15e-6
+    assert min(cost_s() for _ in range(10)) < 15e-6  # 3.5, and 7 under a tracer
