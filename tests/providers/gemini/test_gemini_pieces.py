@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from antiphon.protocol.deltas import Seal
 from antiphon.providers.gemini.chunks import PartialArg
 from antiphon.providers.gemini.objects import ObjectSplitter
 from antiphon.providers.gemini.partial import PartialArgs
 from antiphon.providers.gemini.schema import reduced
 from antiphon.providers.gemini.state import Mark, State, read_state, write_state
 from antiphon.providers.shared.framing import BrokenBodyError
+from tests.providers.gemini.script import chunk, read, sealed
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=8),
@@ -192,3 +194,15 @@ def _has_leaf(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_has_leaf, value.values()))
     return any(map(_has_leaf, value)) if isinstance(value, list) else True
+
+
+@pytest.mark.parametrize("finish", ["STOP", None], ids=["finished", "cut"])
+@pytest.mark.parametrize(
+    ("part", "kept"), [({"text": "word "}, "marks"), ({"text": ""}, "after"), ({"text": "so ", "thought": True}, "")]
+)
+def test_a_signature_in_every_chunk_is_written_once(part: dict[str, object], kept: str, finish: str | None) -> None:
+    """As often as it came, the time that it takes would grow with the square of the answer."""
+    signed = chunk({**part, "thoughtSignature": "c2ln"})
+    (seal,) = [delta for delta in read(*[signed] * 300, chunk(finish=finish)) if isinstance(delta, Seal)]
+    (state,) = sealed([seal])
+    assert len(state[kept]) == 300 if kept else state == {"signature": "c2ln"}

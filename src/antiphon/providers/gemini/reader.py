@@ -59,9 +59,14 @@ _tool_call = msgspec.json.Decoder(_ToolCall | None)
 
 
 class _Block:
-    """What is being written: a message, a thought or a call, and what Google wants back with it."""
+    """What is being written: a message, a thought or a call, and what Google wants back with it.
 
-    __slots__ = ("after", "before", "key", "kind", "length", "marks", "signature")
+    Attributes:
+        unsealed: something came for it since it was sealed last. It is sealed once, at its end: with a signature in
+            every chunk, the state would else be written anew with each of them.
+    """
+
+    __slots__ = ("after", "before", "key", "kind", "length", "marks", "signature", "unsealed")
 
     def __init__(self, kind: str, key: str) -> None:
         self.kind = kind
@@ -71,8 +76,11 @@ class _Block:
         self.marks: list[Mark] = []
         self.before: list[dict[str, object]] = []
         self.after: list[dict[str, object]] = []
+        self.unsealed = False
 
     def seal(self) -> Seal:
+        """All that came for it."""
+        self.unsealed = False
         state = State(self.signature, tuple(self.marks), tuple(self.before), tuple(self.after))
         return Seal(self.key, write_state(state))
 
@@ -145,6 +153,7 @@ class ChunkReader:
         """The answer is unusable from here on."""
         if not self.broken:
             self.broken = True
+            self._seal(out)
             out.append(Broke(fault))
 
     def _candidate(self, candidate: Candidate, out: list[Delta]) -> None:
@@ -189,6 +198,7 @@ class ChunkReader:
     def _call(self, part: AnswerPart, out: list[Delta]) -> None:
         if part.function_call is None:
             return
+        self._seal(out)
         key = self._calls.add(part.function_call, out)
         self._logprobs = ()
         if key is None:
@@ -210,7 +220,7 @@ class ChunkReader:
             out.append(Reasoning(block.key, part.text))
         if part.thought_signature:
             block.signature = part.thought_signature
-            out.append(block.seal())
+            block.unsealed = True
 
     def _say(self, text: str, part: AnswerPart, out: list[Delta]) -> None:
         block = self._continued("text", out)
@@ -221,8 +231,7 @@ class ChunkReader:
         self._spoken.add(self._part, block.key, text=text)
         if part.thought_signature:
             block.marks.append(Mark(start, block.length, part.thought_signature))
-        if part.thought_signature or (is_new and block.before):
-            out.append(block.seal())
+        block.unsealed = block.unsealed or bool(part.thought_signature or (is_new and block.before))
 
     def _sign_nothing(self, signature: str, out: list[Delta]) -> None:
         """A signature on an empty part belongs to what stands before it, as a part of its own."""
@@ -233,7 +242,12 @@ class ChunkReader:
             block.marks.append(Mark(block.length, block.length, signature))
         else:
             block.after.append({"text": "", "thoughtSignature": signature})
-        out.append(block.seal())
+        block.unsealed = True
+
+    def _seal(self, out: list[Delta]) -> None:
+        """Before the open block ends."""
+        if self._block is not None and self._block.unsealed:
+            out.append(self._block.seal())
 
     def _tool(self, part: AnswerPart, out: list[Delta]) -> None:
         """A tool that runs at Google: it wants all of it back; a search of the web is shown."""
@@ -244,6 +258,7 @@ class ChunkReader:
         if part.thought_signature:
             kept["thoughtSignature"] = part.thought_signature
         self._pending.append(kept)
+        self._seal(out)
         self._calls.settle(out, complete=True)
         self._block = None
         call = _tool_call.decode(raw) or _ToolCall()
@@ -262,6 +277,7 @@ class ChunkReader:
         block = self._block
         if block is not None and block.kind == kind:
             return block
+        self._seal(out)
         self._calls.settle(out, complete=True)
         self._count += 1
         return self._begin(kind, f"{kind}-{self._count}")
@@ -280,6 +296,7 @@ class ChunkReader:
         self.stopped = True
         reason = stop_reason(native)
         self._keep_pending(out)
+        self._seal(out)
         if self._block is not None and self._block.kind == "text":
             out += self._sources.annotations(self._spoken, self._block.key)
         self._calls.settle(out, complete=reason == "completed")
@@ -292,8 +309,8 @@ class ChunkReader:
             return
         block = self._continued("thought", out)
         block.after += self._pending
+        block.unsealed = True
         self._pending = []
-        out.append(block.seal())
 
 
 def _shown(part: AnswerPart) -> str:
