@@ -48,7 +48,7 @@ wheel: | $(VENV)/bin/python  ## build dist/*.whl
 
 lock:  ## renew the hashed requirement files (needs uv)
 	uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header \
-		pyproject.toml --extra local --extra postgres -o requirements/serve.txt
+		pyproject.toml --extra local --extra postgres --extra search -o requirements/serve.txt
 	uv pip compile -q --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header \
 		-c requirements/serve.txt pyproject.toml --all-extras --group test -o requirements/test.txt
 	uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header \
@@ -63,7 +63,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(VENV)/bin/python
-	@echo "Installing what Antiphon needs, once (60 MB) ..."
+	@echo "Installing what Antiphon needs, once (90 MB) ..."
 	@$(call install,requirements/serve.txt)
 	@$(MAKE) --no-print-directory --silent $(BIN)/antiphon
 	@touch $@

@@ -25,7 +25,7 @@ from tests.meta.pages import Block, anchors, blocks, first_column, inline_code, 
 
 ROOT = Path(__file__).parents[2]
 _VARIABLE = re.compile(r"\$\{(\w+)")
-_SECTIONS = ("server", "store", "limits", "local", "fetch")
+_SECTIONS = ("server", "store", "limits", "local", "fetch", "web_search")
 #: Variables of ours that are no settings.
 _OTHER_VARIABLES = {"ANTIPHON_CONFIG", "ANTIPHON_API_KEY", "ANTIPHON_URL", "ANTIPHON_MODEL", "ANTIPHON_FUZZ_N"}
 

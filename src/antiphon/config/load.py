@@ -15,6 +15,7 @@ from antiphon.config.reader import Reader, unwrap
 from antiphon.config.scalars import Unacceptable, value_of
 from antiphon.config.secret import Secret
 from antiphon.config.settings import Document, Settings
+from antiphon.config.web_search import search_problems
 
 __all__ = ["DEFAULT_FILE", "OVERRIDES", "load"]
 
@@ -57,6 +58,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if document.data_dir is None:
         document = structs.replace(document, data_dir=Path(platformdirs.user_data_dir("antiphon", appauthor=False)))
     origin = Origin(str(file or ""), reader.lines, environ=environ)
+    unmet = search_problems(document.web_search, origin)
+    if unmet:
+        raise ConfigError(unmet)
     return Settings(**{name: getattr(document, name) for name in Document.__struct_fields__}, origin=origin)
 
 

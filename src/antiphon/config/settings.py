@@ -12,6 +12,7 @@ from msgspec import Meta, Raw, Struct, field
 from antiphon.config.origin import Origin
 from antiphon.config.routes import ModelPattern, ModelSettings, RoutingSettings, Word
 from antiphon.config.secret import Secret
+from antiphon.config.web_search import SearchEngineName, WebSearchSettings
 
 __all__ = [
     "Document",
@@ -290,6 +291,13 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     endpoints: Annotated[
         EndpointSettings, Meta(description="The other front doors: Chat Completions and Messages.")
     ] = field(default_factory=EndpointSettings)
+    web_search: Annotated[
+        WebSearchSettings,
+        Meta(
+            description="Web search for models whose provider has none: an engine's name, or details.",
+            extra={"short": "engine"},
+        ),
+    ] = field(default_factory=WebSearchSettings)
     providers: Annotated[
         Mapping[_ProviderName, _Provider] | None,
         Meta(description="Upstreams by name. Default: every known one whose usual key variable is set."),
@@ -325,3 +333,8 @@ class Settings(Document, frozen=True, kw_only=True):
     def database_url(self) -> str:
         """`store.url`, or the SQLite file in the data directory."""
         return self.store.url.value if self.store.url is not None else f"sqlite:///{self.data_path / 'antiphon.db'}"
+
+    @property
+    def search_engine(self) -> SearchEngineName:
+        """`web_search.engine`. Once somebody configures anything, nobody is asked by default."""
+        return self.web_search.engine or ("off" if self.origin.file else "ddgs")

@@ -1,4 +1,4 @@
-"""The only way to a URL that a user named: images and files in requests.
+"""The only way to a URL that a user, a model or a page named: images and files in requests, pages of the web.
 
 Whoever sends a request chooses the URL, and this machine may reach what the sender may not. So every hop is resolved
 once, all its addresses are judged, and the connection goes to exactly those addresses: a name that changes its answer
@@ -23,10 +23,13 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.upstream.addresses import REFUSED, AddressPolicy, Destination, DestinationError, parse_destination
 from antiphon.upstream.media import sniff
 
-__all__ = ["FetchSettings", "Fetched", "GuardedFetcher", "Resolve", "system_resolve"]
+__all__ = ["FetchSettings", "Fetched", "GuardedFetcher", "Permit", "Resolve", "Visited", "system_resolve"]
 
 #: Addresses of a name, as text, in the order in which to try them. Raises `OSError` when there are none.
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
+
+#: Asked before each hop, the first included. Raises `RequestFault` to stop there.
+Permit = Callable[[str], Awaitable[None]]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ADDRESSES_TRIED = 4
@@ -58,6 +61,24 @@ class Fetched(Struct, frozen=True):
     body: bytes
 
 
+class Visited(Struct, frozen=True):
+    """What a visit came to.
+
+    Attributes:
+        url: where it was, behind all redirects.
+        status: as the server said; unless it is 200 there is no body.
+        charset: as declared, or empty.
+        cut: there was more than was wanted.
+    """
+
+    url: str
+    status: int
+    media_type: str = ""
+    charset: str = ""
+    body: bytes = b""
+    cut: bool = False
+
+
 class _Codes(Struct, frozen=True):
     """OpenAI's names for what can be wrong with an image, and their like for other files."""
 
@@ -85,8 +106,12 @@ _FILE = _Codes(
 
 
 class _Order(Struct, frozen=True):
+    """`visits`: any status will do, and the beginning of what is too large."""
+
     kinds: tuple[str, ...]
     codes: _Codes
+    visits: bool = False
+    permit: Permit | None = None
 
     def takes(self, media_type: str) -> bool:
         return any(media_type.startswith(kind) if kind.endswith("/") else media_type == kind for kind in self.kinds)
@@ -118,7 +143,21 @@ class GuardedFetcher:
         Raises `RequestFault` (400, without `param`: the caller knows the field) for everything that can go wrong:
         the client named the URL. Waits while `concurrency` others are under way. On cancel the connection is closed.
         """
-        order = _Order(kinds, _IMAGE if all(kind.startswith("image/") for kind in kinds) else _FILE)
+        codes = _IMAGE if all(kind.startswith("image/") for kind in kinds) else _FILE
+        found = await self._get(url, _Order(kinds, codes))
+        if not found.body:
+            raise RequestFault("The URL led to an empty file.", code=codes.empty)
+        return Fetched(found.media_type, found.body)
+
+    async def visit(self, url: str, *, kinds: tuple[str, ...], permit: Permit | None = None) -> Visited:
+        """What a page's server says, whatever its status; of a large body the first `max_bytes`.
+
+        `kinds` as for `fetch`; `permit` runs within `total_s` too. Raises `RequestFault` as `fetch` does, and
+        whatever `permit` raises. On cancel the connection is closed.
+        """
+        return await self._get(url, _Order(kinds, _FILE, visits=True, permit=permit))
+
+    async def _get(self, url: str, order: _Order) -> Visited:
         try:
             async with asyncio.timeout(self._settings.total_s), self._places:
                 return await self._follow(url, order)
@@ -131,11 +170,13 @@ class GuardedFetcher:
             message = "The server of this URL could not be reached, or broke off."
             raise RequestFault(message, code=order.codes.download, detail=repr(error)) from error
 
-    async def _follow(self, text: str, order: _Order) -> Fetched:
+    async def _follow(self, text: str, order: _Order) -> Visited:
         here = parse_destination(text, self._settings.policy)
         for _ in range(self._settings.max_redirects + 1):
+            if order.permit is not None:
+                await order.permit(str(here.url))
             step = await self._hop(here, order)
-            if isinstance(step, Fetched):
+            if isinstance(step, Visited):
                 return step
             there = parse_destination(step, self._settings.policy)
             if here.url.scheme == "https" and there.url.scheme != "https":
@@ -143,7 +184,7 @@ class GuardedFetcher:
             here = there
         raise DestinationError(f"The URL redirects more than {self._settings.max_redirects} times.")
 
-    async def _hop(self, there: Destination, order: _Order) -> Fetched | str:
+    async def _hop(self, there: Destination, order: _Order) -> Visited | str:
         """One request to one host: the body, or where it redirects to."""
         connector = aiohttp.TCPConnector(
             resolver=_Pinned(there.host, await self._permitted_addresses(there)),
@@ -180,16 +221,22 @@ class GuardedFetcher:
             raise DestinationError(REFUSED)
         return addresses[:_ADDRESSES_TRIED]
 
-    async def _read(self, response: aiohttp.ClientResponse, order: _Order) -> Fetched:
+    async def _read(self, response: aiohttp.ClientResponse, order: _Order) -> Visited:
+        url = str(response.url)
+        if order.visits and response.status != 200:
+            return Visited(url, response.status)
         media_type = self._vet_head(response, order)
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk
             if len(body) > self._settings.max_bytes:
+                if order.visits:
+                    break
                 raise self._too_large(order)
-        if not body:
-            raise RequestFault("The URL led to an empty file.", code=order.codes.empty)
-        return Fetched(_true_type(media_type, bytes(body[:64]), order), bytes(body))
+        cut = len(body) > self._settings.max_bytes
+        content = bytes(body[: self._settings.max_bytes])
+        kind = _true_type(media_type, content[:64], order) if content else media_type
+        return Visited(url, response.status, kind, response.charset or "", content, cut)
 
     def _vet_head(self, response: aiohttp.ClientResponse, order: _Order) -> str:
         if response.status != 200:
@@ -202,7 +249,7 @@ class GuardedFetcher:
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not order.takes(media_type):
             raise _wrong_type(media_type, order)
-        if (response.content_length or 0) > self._settings.max_bytes:
+        if (response.content_length or 0) > self._settings.max_bytes and not order.visits:
             raise self._too_large(order)
         return media_type
 
@@ -244,7 +291,7 @@ class _Pinned(AbstractResolver):
 
 
 def _accept(order: _Order) -> str:
-    return ", ".join(kind + "*" if kind.endswith("/") else kind for kind in order.kinds)
+    return ", ".join(kind + "*" if kind.endswith("/") else kind for kind in order.kinds if kind)
 
 
 def _location(response: aiohttp.ClientResponse, here: URL) -> str:

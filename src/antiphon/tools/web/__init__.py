@@ -1,0 +1,1 @@
+"""Web search: engines, pages, citations, and the tool that models see."""

@@ -1,0 +1,1 @@
+"""Search engines: one file each, and one line in `registry`."""
