@@ -29,6 +29,7 @@ def test_good_file_is_ok_with_a_summary(cli: Cli, monkeypatch: pytest.MonkeyPatc
         "  listens    127.0.0.1 port 0",
         "  store      Postgres, db.example/antiphon; responses kept for ever",
         "  local      off",
+        "  search     off",
         "  provider   openai at https://api.openai.com/v1 (key from OPENAI_API_KEY; models: a, b, c, d, e, f, …)",
         "  provider   groq at https://api.groq.com/openai/v1 (key from `api_key`; models: any)",
         "  provider   ollama at http://127.0.0.1:11434/v1 (no key; models: any)",
@@ -49,6 +50,12 @@ def test_local_model_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = cli("check-config").stdout
     assert "  local      on, the model that comes along" in shown
     assert "127.0.0.1/v1" not in shown
+
+
+def test_search_engine_is_told(cli: Cli) -> None:
+    assert "  search     ddgs" in cli("check-config").stdout
+    Path("antiphon.yaml").write_text("web_search: {engine: searxng, url: 'http://127.0.0.1:8888'}\n")
+    assert "  search     searxng" in cli("check-config").stdout
 
 
 def test_sqlite_of_the_operator_is_told(cli: Cli) -> None:

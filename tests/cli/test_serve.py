@@ -73,6 +73,7 @@ def test_first_start_prints_a_command_to_paste_and_ends_with_0(by: signal.Signal
     said, answered, code = asyncio.run(main())
     assert (answered, code) == (200, 0)
     assert '"model": "openai/MODEL"' in said
+    assert "public search pages (ddgs)" in said
 
 
 def test_later_starts_keep_the_key_out_of_logs(data_dir: Path) -> None:

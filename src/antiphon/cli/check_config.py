@@ -12,6 +12,7 @@ from antiphon.config.schema import schema
 from antiphon.config.settings import Settings
 from antiphon.routing.catalog import Catalog, Provider
 from antiphon.routing.names import ALWAYS, Alias, Way
+from antiphon.tools.web.engines.registry import engine_in_effect
 
 __all__ = ["command", "shown_store"]
 
@@ -54,6 +55,7 @@ def _summary(settings: Settings, catalog: Catalog) -> Iterator[tuple[str, str]]:
     yield "listens", f"{settings.server.host} port {settings.server.port}"
     yield "store", f"{shown_store(settings)}; responses kept {_kept(settings)}"
     yield "local", f"on, {settings.local.model or 'the model that comes along'}" if settings.local.enabled else "off"
+    yield "search", engine_in_effect(settings)
     providers = [one for one in catalog.providers if one.name != "local" or not settings.local.enabled]
     for provider in providers:
         yield "provider", _shown_provider(provider)

@@ -23,6 +23,7 @@ from antiphon.config.settings import Settings
 from antiphon.edge.server import GatewayServer, server_config
 from antiphon.lib.background import Background
 from antiphon.lib.log import setup_logging
+from antiphon.tools.web.engines.registry import engine_in_effect
 
 __all__ = ["serve"]
 
@@ -191,11 +192,19 @@ class _FetchProgress:
 def _greet(console: Console, welcome: _Welcome, *, url: str) -> None:
     """Where it listens, and on a machine without any other key how to ask for a first answer."""
     _say(console, f"Antiphon {__version__} listens on {url} (API page: {url}/docs)")
+    if _searches_by_itself(welcome.settings):
+        _say(console, "Models that search the web ask public search pages (ddgs). To choose another engine, or none:")
+        _say(console, "`web_search` in antiphon.yaml.")
     model = _a_model(welcome.app)
     if model is None:
         _say(console, "Nothing can answer yet: set a provider's key, such as OPENAI_API_KEY, or `local: on`.")
     elif welcome.key is not None:
         _show_first_request(console, welcome, url=url, model=model)
+
+
+def _searches_by_itself(settings: Settings) -> bool:
+    """What users look for leaves this machine although nobody said so."""
+    return settings.web_search.engine is None and engine_in_effect(settings) != "off"
 
 
 def _a_model(app: Application) -> str | None:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 
 from antiphon.config.problems import ConfigError
 from antiphon.config.settings import Settings
-from antiphon.config.web_search import SEARCH_KEYS
+from antiphon.config.web_search import SEARCH_KEYS, SearchEngineName
 from antiphon.tools.web.engine import Engine, EngineAccess
 from antiphon.tools.web.engines import brave, ddgs, exa, searxng, tavily
 from antiphon.upstream.client import UpstreamClient
 
-__all__ = ["ENGINES", "build_engine"]
+__all__ = ["ENGINES", "build_engine", "engine_in_effect"]
 
 _Build = Callable[[Settings, UpstreamClient], Engine]
 
@@ -50,17 +50,22 @@ ENGINES: Mapping[str, _Build] = {
 }
 
 
+def engine_in_effect(settings: Settings) -> SearchEngineName:
+    """The engine that will be asked, or `off`: a default whose package is not installed is none."""
+    name = settings.search_engine
+    unavailable = name == "ddgs" and settings.web_search.engine is None and not ddgs.is_installed()
+    return "off" if unavailable else name
+
+
 def build_engine(settings: Settings, client: UpstreamClient) -> Engine | None:
     """The engine in effect, or nothing: it is off, or it is only the default and its package is not installed.
 
     Raises `ConfigError` where it was asked for and its package is not there.
     """
-    name = settings.search_engine
+    name = engine_in_effect(settings)
     if name == "off":
         return None
     if name == "ddgs" and not ddgs.is_installed():
-        if settings.web_search.engine is None:
-            return None
         message = "`ddgs` needs the extra `antiphon[search]`"
         raise ConfigError([settings.origin.problem(("web_search", "engine"), message)])
     return ENGINES[name](settings, client)
