@@ -34,6 +34,7 @@ _DECISIONS: Mapping[str, str] = {
     "shorten": "it was asked again with fewer of the old turns",
     "stop_output_sent": "the client had output already: nothing else could be tried",
     "stop_not_retryable": "another try could not have helped",
+    "stop_attempts": "there had been enough tries",
     "stop_budget": "there had been too many tries lately",
     "stop_deadline": "no time was left",
     "stop_client_gone": "the client had left",

@@ -56,7 +56,7 @@ async def count_input(request: Request, tenant: Tenant, *, parts: Parts) -> int 
     if parts.router.targets(request.model)[0].protocol != _PROTOCOL:
         return None
     record = Record("", tenant.id, Caller(""), created_at=0, model=request.model, stream=False, store=False)
-    plan = await prepare(request, tenant, parts=parts, record=record, clock_ms=lambda: 0)
+    plan = await prepare(request, tenant, parts=parts, record=record)
     if not plan.call.upstream.url.endswith(_ENDPOINT):
         return None  # where the model stands in the URL, counting is done elsewhere
     return await _ask(plan.call, parts=parts)

@@ -136,7 +136,10 @@ class Engine:
         return await self._parts.store.record(tenant, response_id)
 
     async def keep_time(self) -> Never:
-        """End runs that have reached their limit, until cancelled. One look for all, instead of a timer for each."""
+        """End runs that have reached their limit, until cancelled. One look for all, instead of a timer for each.
+
+        The budget of retries learns the time here as well.
+        """
         while True:
             await asyncio.sleep(min(1.0, self._parts.limits.run_s / 4))
             now = self._parts.clock.monotonic()

@@ -73,7 +73,7 @@ async def explain(request: Request, tenant: Tenant, *, parts: Parts) -> Explanat
     """
     record = Record("", tenant.id, Caller(""), created_at=0, model=request.model, stream=False, store=False)
     parts = structs.replace(parts, media=_NotFetched())
-    plan = await prepare(request, tenant, parts=parts, record=record, clock_ms=lambda: 0)
+    plan = await prepare(request, tenant, parts=parts, record=record)
     call = plan.call
     tokens = estimate_input(call.request)
     price = call.target.price

@@ -169,6 +169,8 @@ _RECORD = {
     "first_line": FieldNote("First line of the last user message, where the operator keeps it."),
     "previous_response_id": FieldNote("What it continues."),
     "timing": FieldNote("Milestones."),
+    "strategy": FieldNote("How the candidates were put in order, where there are several."),
+    "affinity": FieldNote("Whether the first one is first because the conversation was there before."),
     "candidates": FieldNote("Where it could have gone, best first."),
     "attempts": FieldNote("Calls of providers."),
     "items": FieldNote("What came out, and when."),
@@ -199,6 +201,7 @@ _ATTEMPT = {
     "stop": FieldNote("The provider's own word for why it stopped."),
     "outcome": FieldNote("`served`, or a code of failure."),
     "decision": FieldNote("What followed from the failure."),
+    "wait": FieldNote("How long was waited before the next attempt, in ms."),
 }
 _ITEM = {
     "type": FieldNote("Its type."),
@@ -310,4 +313,5 @@ ANSWER_NOTES = {
     **_of("ModelPrice", _PRICE),
     "RunCandidate.target": FieldNote("`provider/model`."),
     "RunCandidate.verdict": FieldNote("What became of it."),
+    "RunCandidate.credential": FieldNote("Where its key came from, where there are several candidates."),
 }
