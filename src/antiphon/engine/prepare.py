@@ -163,13 +163,12 @@ async def gather(
     return Material(request, tenant, history=history, parts=parts), route
 
 
-async def prepare(request: Request, tenant: Tenant, *, parts: Parts, record: Record) -> Plan:
+async def prepare(request: Request, tenant: Tenant, *, parts: Parts, record: Record, arrival: Arrival) -> Plan:
     """What would be sent to the first candidate that it can be said to.
 
     Raises:
         Fault: as `gather` and `Material.plan` do; when none can be asked, for the first one's reason.
     """
-    arrival = Arrival(record.caller, parts.clock.monotonic())
     material, route = await gather(request, tenant, parts=parts, arrival=arrival, record=record)
     first: RequestFault | None = None
     for candidate in route.candidates:

@@ -234,7 +234,8 @@ _NOTICE = {
 _EXPLANATION = {
     "object": FieldNote("Always `antiphon.explanation`."),
     "model": FieldNote("As asked for."),
-    "candidates": FieldNote("Who could serve it, best first, as `provider/model`. The first is described."),
+    "target": FieldNote("Who would be asked first, as `provider/model`."),
+    "candidates": FieldNote("All places that were looked at, best first, each with why it would not be asked first."),
     "protocol": FieldNote("The dialect that is spoken with it."),
     "upstream": FieldNote("The request that it would get."),
     "notices": FieldNote("What would not be done exactly as asked."),
@@ -305,6 +306,8 @@ ANSWER_NOTES = {
     **_of("RunTiming", _TIMING),
     **_of("RunNotice", _NOTICE),
     **_of("Explanation", _EXPLANATION),
+    "CandidateView.target": FieldNote("`provider/model`."),
+    "CandidateView.verdict": FieldNote("Why it would not be asked first, as in the run record; not for the first."),
     **_of("UpstreamView", _UPSTREAM),
     "Fidelity": FieldNote("Who answered, and what was not done exactly as asked."),
     "Fidelity.target": FieldNote("`provider/model`."),
