@@ -127,7 +127,7 @@ class Framing:
         self._bodies: Bodies = bodies or WholeBody()
         self._frames = SseParser()
         self._blank_bytes = 0  # in front of everything
-        self._seen = False  # a frame came
+        self._seen = False  # a frame or a body came
         self._mode = "unknown" if _is_readable(content_type) else f"content type {content_type[:80]}"
         self.done = False
 
@@ -206,6 +206,7 @@ class Framing:
 
     def _read_bodies(self, bodies: Sequence[bytes], out: list[Delta]) -> None:
         for body in bodies:
+            self._seen = True
             if self._reader.body(body, out):
                 self.done = True
                 return
@@ -224,8 +225,12 @@ class Framing:
 
     def _end_body(self, out: list[Delta]) -> None:
         self._read_bodies(self._bodies.eof(), out)
-        if not self.done:
+        if self.done:
+            return
+        if self._seen:
             self._reader.end(out, is_cut=self._bodies.is_inside)
+        else:  # not even the first is whole: no answer, rather than one that broke off
+            self._fail("half a body", out)
 
     def _fail(self, reason: str, out: list[Delta]) -> None:
         self._reader.fail(protocol_fault(self._target, reason), out)
