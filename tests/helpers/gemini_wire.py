@@ -13,7 +13,7 @@ import msgspec
 from tests.helpers.chat_wire import JSON
 from tests.helpers.upstream import Reply, Seen, answer
 
-__all__ = ["Gemini", "api_error", "call", "candidate", "text"]
+__all__ = ["Gemini", "api_error", "call", "candidate", "chunks", "text"]
 
 KEYS = ("x-goog-api-key", "authorization")
 SKIP = "skip_thought_signature_validator"
@@ -88,7 +88,7 @@ class Gemini:
         self._signatures |= {part["thoughtSignature"] for part in _parts(whole) if "thoughtSignature" in part}
         if request.path.endswith(":generateContent"):
             return answer(whole)
-        frames = [b"data: " + msgspec.json.encode(chunk) + b"\r\n\r\n" for chunk in _chunks(whole)]
+        frames = [b"data: " + msgspec.json.encode(chunk) + b"\r\n\r\n" for chunk in chunks(whole)]
         return Reply(frames, headers={"content-type": "text/event-stream"}, framing="chunked")
 
     def _broken_rule(self, request: Seen) -> str:
@@ -148,7 +148,7 @@ def _parts(whole: JSON) -> list[JSON]:
     return found
 
 
-def _chunks(whole: JSON) -> list[JSON]:
+def chunks(whole: JSON) -> list[JSON]:
     """The same as a stream: each part in a chunk of its own, texts in two, and the end alone."""
     head = {name: whole[name] for name in ("modelVersion", "responseId")}
     chunks: list[JSON] = []

@@ -289,8 +289,9 @@ class ScriptedUpstream:
 class ThreadedUpstream:
     """A `ScriptedUpstream` on a loop of its own in a thread, for tests that block. Use as a context manager."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
         self._script = script
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="scripted-upstream")
 
@@ -319,7 +320,7 @@ class ThreadedUpstream:
         return self._call(self._upstream.closed(connection))
 
     async def _start(self) -> ScriptedUpstream:
-        return await ScriptedUpstream(self._script).__aenter__()
+        return await ScriptedUpstream(self._script, tls=self._tls).__aenter__()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_S)

@@ -23,5 +23,4 @@ async def create(services: Services, exchange: Exchange) -> None:
     async with Watch(exchange):
         embedded = await services.engine.embed(run)
     if not exchange.client_gone:
-        headers = notice_headers((), embedded.target, fallback=embedded.fallback)
-        await send_bytes(exchange, 200, body=embedded.body, headers=headers)
+        await send_bytes(exchange, 200, body=embedded.body, headers=notice_headers((), embedded.target))

@@ -109,10 +109,12 @@ class ParamWriter:
         if not request.stop:
             return
         if not quirks.stop_max:
-            self.notices.append(Notice("stop", "emulated", _LACKS))
+            self._drop("stop")
             return
         if len(request.stop) > quirks.stop_max:
-            self.notices.append(Notice("stop", "emulated", "too_many", str(len(request.stop)), str(quirks.stop_max)))
+            self.notices.append(
+                Notice("stop", "approximated", "too_many", str(len(request.stop)), str(quirks.stop_max))
+            )
         self.body["stop"] = list(request.stop[: quirks.stop_max])
 
     def _account(self) -> None:
