@@ -15,7 +15,7 @@ from antiphon.config.changes import with_fixed
 from antiphon.config.load import load
 from antiphon.config.problems import ConfigError, Problem
 from antiphon.config.settings import ServerSettings, Settings
-from antiphon.edge.app import Edge, Services
+from antiphon.edge.app import Edge, Services, Total
 from antiphon.edge.asgi import Receive, Scope, Send
 from antiphon.edge.body import BodyReader
 from antiphon.edge.routes import ROUTES
@@ -28,6 +28,7 @@ from antiphon.engine.seal import Sealer
 from antiphon.lib.background import Background
 from antiphon.lib.clock import SystemClock, SystemIds
 from antiphon.lib.log import AccessLog, Timestamp
+from antiphon.local.elsewhere import ModelElsewhere
 from antiphon.local.model import Progress
 from antiphon.local.start import first_breath, local_model
 from antiphon.local.supervisor import LocalModel
@@ -45,7 +46,7 @@ from antiphon.upstream.addresses import AddressPolicy
 from antiphon.upstream.client import UpstreamClient
 from antiphon.upstream.fetch import FetchSettings, GuardedFetcher
 
-__all__ = ["Application", "AsgiApp", "create_app"]
+__all__ = ["Application", "AsgiApp", "Shared", "create_app"]
 
 _log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
@@ -55,10 +56,17 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Application:
-    """The ASGI application with its lifetime: opens everything on `lifespan.startup`, closes it on shutdown."""
+    """The ASGI application with its lifetime: opens everything on `lifespan.startup`, closes it on shutdown.
 
-    def __init__(self, settings: Settings, *, progress: Progress = lambda *_: None) -> None:
+    Args:
+        shared: for one of several processes: what another does for all of them.
+    """
+
+    def __init__(
+        self, settings: Settings, *, progress: Progress = lambda *_: None, shared: "Shared | None" = None
+    ) -> None:
         self.settings = settings
+        self._shared = shared
         self.services: Services | None = None
         self._lasting: _Lasting | None = None
         self._progress = progress
@@ -96,8 +104,10 @@ class Application:
         async with AsyncExitStack() as stack:
             await receive()
             try:
-                lasting = await stack.enter_async_context(_open_lasting(self.settings, progress=self._progress))
-                services = await _services(self.settings, lasting)
+                opening = _open_lasting(self.settings, progress=self._progress, shared=self._shared)
+                lasting = await stack.enter_async_context(opening)
+                settings = self.settings
+                services = await _services(settings, lasting)
                 background = await stack.enter_async_context(Background())
                 background.start(services.engine.keep_time())
                 background.start(_purge(lasting, lambda: self.settings.store.run_days))
@@ -106,7 +116,9 @@ class Application:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 raise
             self._lasting = lasting
-            self._serve(services, self.settings)
+            self._serve(services, settings)
+            if self.settings is not settings:  # they have changed in the middle of starting
+                await self.reload(self.settings)
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await self.drain()  # our own server has done so already; others stop here first
@@ -122,10 +134,18 @@ def create_app() -> Application:
     return Application(load(None, os.environ))
 
 
+class Shared(Struct, frozen=True):
+    """What one process does for several: it runs the local model, and sums up what all have counted."""
+
+    model: ModelElsewhere | None
+    total: Total
+
+
 class _Lasting(Struct, frozen=True):
     """What lives as long as the process, whatever becomes of the settings."""
 
-    local: LocalModel | None
+    local: LocalModel | ModelElsewhere | None
+    total: Total | None
     store: SqlStore
     keys: KeyRing
     client: UpstreamClient
@@ -136,12 +156,12 @@ class _Lasting(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def _open_lasting(settings: Settings, *, progress: Progress) -> AsyncIterator[_Lasting]:
+async def _open_lasting(settings: Settings, *, progress: Progress, shared: Shared | None) -> AsyncIterator[_Lasting]:
     """Open what has to be closed again."""
     clock = SystemClock()
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
-        local = await local_model(settings, progress=progress)
+        local = await local_model(settings, progress=progress) if shared is None else shared.model
         store = await asyncio.to_thread(
             SqlStore.open,
             settings.database_url,
@@ -155,11 +175,12 @@ async def _open_lasting(settings: Settings, *, progress: Progress) -> AsyncItera
         if log is not None:
             stack.callback(log.close)
         background = await stack.enter_async_context(Background())
-        if local is not None:
+        if isinstance(local, LocalModel):
             background.start(local.run())
             await first_breath(local)
         yield _Lasting(
             local=local,
+            total=None if shared is None else shared.total,
             store=store,
             keys=keys,
             client=client,
@@ -194,6 +215,7 @@ async def _services(settings: Settings, lasting: _Lasting, *, before: Services |
         streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
         clock=lasting.clock,
         telemetry=lasting.telemetry,
+        total=lasting.total,
         new_request_id=lasting.ids.new_request_id,
         ready=_readiness(lasting.store, local, alone=len(catalog.providers) == 1),
         serves_docs=server.docs,
@@ -255,7 +277,9 @@ async def _purge(lasting: _Lasting, run_days: Callable[[], int]) -> None:
         await asyncio.sleep(_PURGE_EVERY_S)
 
 
-def _readiness(store: SqlStore, local: LocalModel | None, *, alone: bool) -> Callable[[], Awaitable[dict[str, str]]]:
+def _readiness(
+    store: SqlStore, local: LocalModel | ModelElsewhere | None, *, alone: bool
+) -> Callable[[], Awaitable[dict[str, str]]]:
     """What readiness reports. A local model that keeps failing only counts when there is no other provider."""
 
     async def ready() -> dict[str, str]:

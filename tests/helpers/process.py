@@ -103,9 +103,18 @@ class GatewayProcess:
         """SIGTERM, and wait for the exit code."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
+        return await self.wait()
+
+    async def wait(self) -> int:
+        """Wait for the exit code."""
         code = await asyncio.wait_for(self._process.wait(), _STOP_S)
         await self._reading
         return code
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
 
     def signal(self, sent: signal.Signals) -> None:
         self._process.send_signal(sent)

@@ -14,6 +14,7 @@ __all__ = ["FIXED", "with_fixed"]
 FIXED: Sequence[tuple[str, ...]] = (
     ("server", "host"),
     ("server", "port"),
+    ("server", "workers"),
     ("server", "drain_s"),
     ("server", "forwarded_allow_ips"),
     ("server", "access_log"),

@@ -34,22 +34,26 @@ OVERRIDES: Mapping[str, KeyPath] = {
 }
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load(path: Path | None, environ: Mapping[str, str], *, files: Mapping[str, str] | None = None) -> Settings:
     """Settings from a file, `.env` files and the environment, checked.
 
     The file is `path`, else ANTIPHON_CONFIG, else `antiphon.yaml` in the working directory if there is one. Variables
     come from the environment, then from `.env` beside the file, then from `.env` in the working directory. Relative
     paths in the file start at its folder, those in the environment at the working directory.
 
+    With `files`, the texts of another load (`Origin.files`) are taken for all that is on the disk: processes that serve
+    together read the same.
+
     Raises:
         ConfigError: with everything that is wrong, where it is, and what would be accepted.
     """
-    here = _dotenv(Path())
-    file = _find(path, {**here, **environ})
-    beside = _dotenv(file.parent) if file is not None else {}
+    disk = _Disk(files)
+    here = _dotenv(disk, Path())
+    file = _find(disk, path, {**here, **environ})
+    beside = _dotenv(disk, file.parent) if file is not None else {}
     environ = {**here, **beside, **environ}
     reader = Reader(str(file or ""), environ, base=file.parent if file is not None else Path())
-    document = _read(file, reader)
+    document = _read(disk, file, reader)
     values, problems = _overrides(environ)
     problems = [*reader.problems, *problems]
     if problems or not isinstance(document, Document):
@@ -57,7 +61,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     document = _apply(document, values)
     if document.data_dir is None:
         document = structs.replace(document, data_dir=Path(platformdirs.user_data_dir("antiphon", appauthor=False)))
-    origin = Origin(str(file or ""), reader.lines, environ=environ)
+    origin = Origin(str(file or ""), reader.lines, environ=environ, files=disk.read)
     unmet = search_problems(document.web_search, origin)
     if unmet:
         raise ConfigError(unmet)
@@ -69,11 +73,32 @@ def _line(problem: Problem) -> int:
     return int(line) if line.isdecimal() else 0
 
 
-def _dotenv(folder: Path) -> dict[str, str]:
+class _Disk:
+    """The files that settings stand in, or what they held when somebody else read them.
+
+    Attributes:
+        read: the texts that were asked for, by their paths.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None) -> None:
+        self._given = given
+        self.read: dict[str, str] = {}
+
+    def has(self, file: Path) -> bool:
+        """Whether there is such a file."""
+        return file.is_file() if self._given is None else str(file) in self._given
+
+    def text(self, file: Path) -> str:
+        """Raises `ConfigError`."""
+        self.read[str(file)] = text = _text(file) if self._given is None else self._given[str(file)]
+        return text
+
+
+def _dotenv(disk: _Disk, folder: Path) -> dict[str, str]:
     file = folder / ".env"
-    if not file.is_file():
+    if not disk.has(file):
         return {}
-    values = dotenv_values(stream=StringIO(_text(file)), interpolate=False)
+    values = dotenv_values(stream=StringIO(disk.text(file)), interpolate=False)
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -86,20 +111,20 @@ def _text(file: Path) -> str:
         raise ConfigError([Problem(str(file), (), "not UTF-8 text")]) from error
 
 
-def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+def _find(disk: _Disk, path: Path | None, environ: Mapping[str, str]) -> Path | None:
     if path is not None:
         return path
     named = environ.get("ANTIPHON_CONFIG")
     if named:
         return Path(named).expanduser()
     default = Path(DEFAULT_FILE)
-    return default if default.is_file() else None
+    return default if disk.has(default) else None
 
 
-def _read(file: Path | None, reader: Reader) -> object:
+def _read(disk: _Disk, file: Path | None, reader: Reader) -> object:
     if file is None:
         return Document()
-    root, problems = parse(_text(file), str(file))
+    root, problems = parse(disk.text(file), str(file))
     reader.problems.extend(problems)
     return Document() if root is None else reader.read(root, inspect.type_info(Document), ())
 

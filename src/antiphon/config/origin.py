@@ -15,14 +15,21 @@ class Origin:
     Attributes:
         file: as the operator named it; empty when there was no file.
         environ: the environment with what `.env` files added.
+        files: the texts that were read, by their paths. They may hold keys too.
     """
 
-    __slots__ = ("_lines", "environ", "file")
+    __slots__ = ("_lines", "environ", "file", "files")
 
     def __init__(
-        self, file: str = "", lines: Mapping[KeyPath, int] | None = None, *, environ: Mapping[str, str] | None = None
+        self,
+        file: str = "",
+        lines: Mapping[KeyPath, int] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
     ) -> None:
         self.file = file
+        self.files: Mapping[str, str] = files or {}
         self.environ: Mapping[str, str] = environ or {}
         self._lines = lines or {}
 

@@ -45,6 +45,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "127.0.0.1"
     )
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on. 0 takes any free port.")] = 8000
+    workers: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Processes that share the port and the work. One uses one core."),
+    ] = 1
     cors_origins: Annotated[
         tuple[_WebOrigin, ...],
         Meta(description="Web pages that may call from a browser, as `https://host`. `*` is every page."),

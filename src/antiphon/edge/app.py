@@ -16,6 +16,7 @@ from antiphon.access.keys import KeyRing
 from antiphon.access.principal import Principal
 from antiphon.edge.asgi import Exchange, Receive, Scope, Send
 from antiphon.edge.body import BodyReader, ClientGoneError
+from antiphon.edge.metrics import Family
 from antiphon.edge.problems import send_fault
 from antiphon.edge.sse_out import StreamSettings
 from antiphon.edge.telemetry import Telemetry
@@ -26,15 +27,22 @@ from antiphon.protocol.request import Dialect
 from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
 
-__all__ = ["Edge", "EdgeRoute", "Handler", "Services"]
+__all__ = ["Edge", "EdgeRoute", "Handler", "Services", "Total"]
 
 _log = logging.getLogger(__name__)
 _UNVERSIONED = ("/responses", "/models", "/chat/completions", "/messages", "/embeddings")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
+#: Adds what other processes have counted. Raises `ServerFault` when it cannot be told.
+Total = Callable[[Sequence[Family]], Awaitable[Sequence[Family]]]
+
+
 class Services(Struct, frozen=True):
-    """What handlers work with. Without `responses_only` every model can be asked through every door."""
+    """What handlers work with. Without `responses_only` every model can be asked through every door.
+
+    `total` is there when other processes serve as well.
+    """
 
     engine: Engine
     keys: KeyRing
@@ -47,6 +55,7 @@ class Services(Struct, frozen=True):
     ready: Callable[[], Awaitable[dict[str, str]]]
     serves_docs: bool = True
     responses_only: ResponsesOnly | None = None
+    total: Total | None = None
 
 
 Handler = Callable[[Services, Exchange], Awaitable[None]]

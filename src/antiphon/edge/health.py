@@ -1,12 +1,15 @@
 """Liveness, readiness and metrics."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from antiphon import __version__
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
+from antiphon.edge.metrics import Family, rendered
 
-__all__ = ["healthz", "metrics", "readyz"]
+__all__ = ["counted", "healthz", "metrics", "readyz"]
 
 
 async def healthz(services: Services, exchange: Exchange) -> None:
@@ -25,7 +28,15 @@ async def readyz(services: Services, exchange: Exchange) -> None:
     await send_bytes(exchange, 200 if ready else 503, body=msgspec.json.encode(body))
 
 
+def counted(services: Services) -> Sequence[Family]:
+    """What this process has counted, and how it is now."""
+    return services.telemetry.families(live_runs=services.engine.live_runs)
+
+
 async def metrics(services: Services, exchange: Exchange) -> None:
-    """`GET /metrics`, for Prometheus."""
-    body, content_type = services.telemetry.render(live_runs=services.engine.live_runs)
+    """`GET /metrics`, for Prometheus: of all processes that serve together."""
+    families = counted(services)
+    if services.total is not None:
+        families = await services.total(families)
+    body, content_type = rendered(families)
     await send_bytes(exchange, 200, body=body, content_type=content_type)

@@ -6,16 +6,14 @@ its own counters take a lock each, and six of them would cost more than the prot
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
 
 from antiphon.edge.asgi import Exchange
+from antiphon.edge.metrics import Family, families_of
 from antiphon.protocol.records import RunRow
 
 __all__ = ["AccessLine", "Telemetry"]
@@ -69,7 +67,7 @@ class _Histogram:
         return rows
 
 
-class Telemetry(Collector):
+class Telemetry:
     """Counts requests and runs. One per process; used from the event loop's thread only.
 
     Args:
@@ -89,16 +87,14 @@ class Telemetry(Collector):
         self._not_stored = 0
         self._reloads: Counter[tuple[str]] = Counter()
         self._live_runs = 0
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
 
-    def render(self, *, live_runs: int) -> tuple[bytes, bytes]:
-        """The metrics in Prometheus' text form, and its content type."""
+    def families(self, *, live_runs: int) -> Sequence[Family]:
+        """All that was counted, as values."""
         self._live_runs = live_runs
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST.encode()
+        return families_of(self.collect())
 
     def collect(self) -> Iterator[Metric]:
-        """For the Prometheus library."""
+        """In the Prometheus library's words."""
         for name, help_text, labels, counts in (
             ("antiphon_requests", "HTTP requests by route and status.", ("route", "status"), self._requests),
             ("antiphon_runs", "Model runs by provider and outcome.", ("provider", "status"), self._runs),
@@ -122,6 +118,8 @@ class Telemetry(Collector):
             "antiphon_not_stored", "Responses that should have been stored and could not be.", value=self._not_stored
         )
         yield GaugeMetricFamily("antiphon_live_runs", "Runs under way.", value=self._live_runs)
+        yield GaugeMetricFamily("antiphon_workers", "Processes that serve.", value=1)
+        yield CounterMetricFamily("antiphon_worker_restarts", "Processes that died and were replaced.", value=0)
 
     def reloaded(self, *, changed: bool) -> None:
         """The settings were read anew, and taken over or refused."""
