@@ -24,6 +24,7 @@ from antiphon.edge.telemetry import Telemetry
 from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
 from antiphon.engine.prepare import Parts, RunLimits
+from antiphon.engine.retries import RetryPolicy
 from antiphon.engine.seal import Sealer
 from antiphon.lib.background import Background
 from antiphon.lib.clock import SystemClock, SystemIds
@@ -244,6 +245,7 @@ async def _parts(settings: Settings, lasting: _Lasting, *, router: ModelRouter) 
         ids=lasting.ids,
         limits=_limits(settings),
         sealer=Sealer(seal_keys),
+        retries=RetryPolicy(settings.retries),
     )
 
 
@@ -317,5 +319,13 @@ def _with_cors(app: AsgiApp, settings: Settings) -> AsgiApp:
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "x-actual-model", "x-antiphon-ignored", "retry-after"],
+        expose_headers=[
+            "x-request-id",
+            "x-actual-model",
+            "x-antiphon-ignored",
+            "x-fallback-used",
+            "x-fallback-from",
+            "x-fallback-reason",
+            "retry-after",
+        ],
     )

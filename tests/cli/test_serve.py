@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from tests.cli.processes import WAIT_S, antiphon, terminal
+from tests.helpers.process import refused
 from tests.helpers.stream import check_stream
 from tests.helpers.upstream import ScriptedUpstream, stream, text_chunks
 
@@ -156,7 +157,8 @@ def test_told_to_stop_twice_it_ends_answers_that_are_being_made(data_dir: Path) 
             async with session.post(f"{found['url']}/v1/responses", json=body, headers=headers) as answer:
                 received = await answer.content.readuntil(b"Hel")
                 process.send_signal(signal.SIGTERM)
-                await refused(found["url"])
+                async with asyncio.timeout(WAIT_S):
+                    await refused(found["url"])
                 process.send_signal(signal.SIGTERM)
                 received += await answer.read()
             async with asyncio.timeout(WAIT_S):
@@ -170,18 +172,6 @@ def test_told_to_stop_twice_it_ends_answers_that_are_being_made(data_dir: Path) 
     received, code = asyncio.run(with_upstream())
     assert code == 0
     assert check_stream(received, usage_optional=True).types[-1] == "response.failed"
-
-
-async def refused(url: str) -> None:
-    """Wait until the server takes no more connections."""
-    host, port = url.removeprefix("http://").split(":")
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(host, int(port))
-            except ConnectionRefusedError:
-                return
-            writer.close()
 
 
 def test_told_to_stop_in_the_middle_of_the_download_it_stops_at_once(data_dir: Path) -> None:

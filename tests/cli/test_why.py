@@ -32,15 +32,18 @@ def a_record() -> Record:
         status="completed",
         previous_response_id="resp_before",
         timing=Timing(read=0, history=1, routed=1, encoded=2, finished=2250),
+        strategy="weighted",
+        affinity=True,
         candidates=[
-            Candidate("one/m", "failed"),
-            Candidate("two/m", "served"),
+            Candidate("one/m", "failed", "k1"),
+            Candidate("two/m", "served", "k2"),
             Candidate("three/m", "region_excluded"),
             Candidate("four/m", "of_a_later_version"),
         ],
         attempts=[
-            Attempt(1, "one/m", "k1", 2, 503, 40, end=41, outcome="upstream_overloaded", decision="next_candidate"),
-            Attempt(2, "two/m", "k2", 141, 200, 500, 512, 2200, upstream_model="m-2026", stop="stop", outcome="served"),
+            Attempt(1, "one/m", "k1", 2, 503, 3, end=4, outcome="upstream_overloaded", decision="retry", wait=30),
+            Attempt(2, "one/m", "k1", 34, 503, 40, end=41, outcome="upstream_error", decision="next_candidate"),
+            Attempt(3, "two/m", "k2", 141, 200, 500, 512, 2200, upstream_model="m-2026", stop="stop", outcome="served"),
         ],
         notices=[
             Notice("top_k", "dropped", "not_supported_by_upstream"),
@@ -75,23 +78,26 @@ def test_the_run_is_told_in_words(cli: Cli, data_dir: Path) -> None:
   answered by two/m (key k2), which calls itself m-2026
   cost        $0.001250
 
-Where it could go:
-  one/m    was tried, and failed
-  two/m    answered
-  three/m  is in none of the regions that the request is bound to, or is for others
-  four/m   of_a_later_version
+Where it could go (by lot, as weighted; kept where its conversation is):
+  one/m (key k1)  was tried, and failed
+  two/m (key k2)  answered
+  three/m         is in none of the regions that the request is bound to, or is for others
+  four/m          of_a_later_version
 
 What was tried:
   1. one/m (key k1) at 2 ms: failed with status 503: upstream_overloaded
-     answer began after 38 ms, ended after 39 ms
+     answer began after 1 ms, ended after 2 ms
+     then it was asked again, 30 ms later
+  2. one/m (key k1) at 34 ms: failed with status 503: upstream_error
+     answer began after 6 ms, ended after 7 ms
      then the next place was tried
-  2. two/m (key k2) at 141 ms: answered with status 200, and stopped with `stop`
+  3. two/m (key k2) at 141 ms: answered with status 200, and stopped with `stop`
      answer began after 359 ms, first output after 371 ms, ended after 2.06 s
 
 Where the time went:
   2 ms in the gateway before the first provider was asked (read 0 ms, history 1 ms, routed 1 ms, encoded 2 ms)
-  2.10 s at providers
-  100 ms between the tries
+  2.07 s at providers
+  130 ms between the tries
   50 ms in the gateway after that, mostly to store
 
 What was not done exactly as asked:

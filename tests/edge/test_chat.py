@@ -162,7 +162,7 @@ def post(wire: Wire, gateway: Gateway, body: bytes) -> Wire:
 
 
 class Numbered:
-    """A model that answers each request with another number, streamed or not, and fails on demand."""
+    """A model that answers each request with another number, streamed or not, and fails on demand, for good."""
 
     def __init__(self, *, fails: int | None = None, broken: Reply | None = None) -> None:
         self.count = 0
@@ -172,7 +172,7 @@ class Numbered:
     def __call__(self, request: Seen) -> Reply:
         number = self.count
         self.count += 1
-        if number == self._fails and self._broken is not None:
+        if self._broken is not None and self._fails is not None and number >= self._fails:
             return self._broken
         text = f"answer {number}"
         return stream(*text_chunks(*text)) if request.wants_stream else answer(chat_json(text))

@@ -116,7 +116,7 @@ def test_an_explanation_tells_what_would_be_sent_and_sends_nothing(
 ) -> None:
     before = len(upstream.requests)
     told = explain(gateway, instructions="Be brief.", top_k=3, temperature=0.5, user="anna").json
-    assert told["candidates"] == ["test/m"]
+    assert (told["target"], told["candidates"]) == ("test/m", [{"target": "test/m"}])
     assert (told["object"], told["model"], told["protocol"]) == ("antiphon.explanation", "test/m", "chat")
     assert told["upstream"]["body"]["temperature"] == 0.5
     assert [message["content"] for message in told["upstream"]["body"]["messages"]] == ["Be brief.", "Hi"]

@@ -105,7 +105,7 @@ class ResponsesDoor(Door):
     def _told(self, response: Json) -> Told:
         error, usage = response["error"], response["usage"]
         reason = (response["incomplete_details"] or {}).get("reason", "")
-        ending: str = {"max_output_tokens": "length", "content_filter": "filter"}.get(reason, response["status"])
+        ending = str({"max_output_tokens": "length", "content_filter": "filter"}.get(reason, response["status"]))
         return Told(
             ending=ending,
             text=output_text(response),

@@ -14,7 +14,7 @@ import pytest
 
 from tests.helpers.gateway import add_key
 from tests.helpers.local_model import local_model_path, process_end
-from tests.helpers.process import GatewayProcess, children_of, database_url, gateway_process, write_config
+from tests.helpers.process import GatewayProcess, children_of, database_url, gateway_process, refused, write_config
 from tests.helpers.stream import check_stream
 from tests.helpers.upstream import Gate, Reply, ScriptedUpstream, sse, text_chunks
 
@@ -31,16 +31,6 @@ class Client:
 
     async def create(self, **body: Any) -> aiohttp.ClientResponse:
         return await self._session.post(self.url + "/v1/responses", json={"model": "test/m", "input": "Hi", **body})
-
-    async def refused(self) -> None:
-        """Wait until no new connection is taken."""
-        host, port = self.url.removeprefix("http://").split(":")
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(host, int(port))
-            except (ConnectionRefusedError, ConnectionResetError):  # reset: it closed between knock and answer
-                return
-            writer.close()
 
 
 @asynccontextmanager
@@ -76,7 +66,7 @@ def test_p4_a_stream_within_the_limit_runs_to_its_end(tmp_path: Path, sent: sign
             answer = await client.create(stream=True)
             seen = await read_until(answer, b'"delta":"Hel"')
             os.kill(gateway.pid, sent)
-            await client.refused()
+            await refused(client.url)
             gate.open()
             checked = check_stream(seen + await answer.read())
             assert checked.response["status"] == "completed"

@@ -70,7 +70,10 @@ class Stage:
 
 @contextmanager
 def open_stage(data_dir: Path, **config: Any) -> Iterator[Stage]:
-    """A gateway with these settings, and its upstream; `providers` adds to how it is configured."""
+    """A gateway with these settings, and its upstream; `providers` adds to how it is configured.
+
+    Nothing is tried again, so that each test has one attempt to look at: `retries` changes that.
+    """
     told: list[Reply | Brain] = [error(500, "nothing was scripted")]
 
     def brain(request: Seen) -> Reply:
@@ -80,5 +83,5 @@ def open_stage(data_dir: Path, **config: Any) -> Iterator[Stage]:
     with ThreadedUpstream(brain) as upstream:
         here = {"base_url": upstream.url, "protocol": "chat", "api_key": KEY}
         providers = {name: {**here, **more} for name, more in config.pop("providers", {"test": {}}).items()}
-        with Gateway(None, data_dir, config={**config, "providers": providers}) as gateway:
+        with Gateway(None, data_dir, config={"retries": {"attempts": 1}, **config, "providers": providers}) as gateway:
             yield Stage(gateway, upstream, told)

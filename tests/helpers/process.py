@@ -21,7 +21,16 @@ import yaml
 
 from antiphon.config.load import load
 
-__all__ = ["Ended", "GatewayProcess", "children_of", "command", "database_url", "gateway_process", "write_config"]
+__all__ = [
+    "Ended",
+    "GatewayProcess",
+    "children_of",
+    "command",
+    "database_url",
+    "gateway_process",
+    "refused",
+    "write_config",
+]
 
 #: Generous: the machine may be busy with other tests.
 _START_S = 60.0
@@ -160,6 +169,17 @@ async def gateway_process(config: Path, *, port: int = 0) -> AsyncIterator[Gatew
         yield gateway
     finally:
         await gateway.kill()
+
+
+async def refused(url: str) -> None:
+    """Wait until the gateway takes no new connection."""
+    host, port = url.removeprefix("http://").split(":")
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: it stopped listening before it took this one
+            return
+        writer.close()
 
 
 def children_of(pid: int) -> list[int]:

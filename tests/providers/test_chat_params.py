@@ -99,7 +99,6 @@ NOT_SENT: list[tuple[str, dict[str, Any], str]] = [
     ("anthropic/m", {"presence_penalty": 1}, "presence_penalty"),
     ("anthropic/m", {"frequency_penalty": 1}, "frequency_penalty"),
     ("anthropic/m", {"seed": 7}, "seed"),
-    ("openai/o3", {"stop": ["x"]}, "stop"),
     ("groq/m", {"logit_bias": {"1": 1}}, "logit_bias"),
     ("groq/m", {"top_logprobs": 3}, "top_logprobs"),
     ("generic/m", {"text": {"verbosity": "low"}}, "text.verbosity"),
@@ -118,9 +117,14 @@ def test_what_an_upstream_lacks_is_left_out_and_named(model: str, fields: dict[s
     assert notes(model, **fields) == dropped(where)
 
 
+def test_stop_sequences_that_an_upstream_lacks_are_not_sent() -> None:
+    assert "stop" not in body("openai/o3", stop=["x"])
+    assert notes("openai/o3", stop=["x"]) == [("stop", "emulated", "", "")]
+
+
 APPROXIMATED: list[tuple[str, dict[str, Any], str, Any, tuple[str, str, str, str]]] = [
     ("anthropic/m", {"temperature": 1.5}, "temperature", 1.0, ("temperature", "approximated", "1.5", "1")),
-    ("zhipu/m", {"stop": ["a", "b"]}, "stop", ["a"], ("stop", "approximated", "2", "1")),
+    ("zhipu/m", {"stop": ["a", "b"]}, "stop", ["a"], ("stop", "emulated", "2", "1")),
     ("xai/grok-3-mini", {"reasoning": {"effort": "medium"}}, "reasoning_effort", "low", ("reasoning.effort", "approximated", "medium", "low")),
     ("qwen/q", {"reasoning": {"effort": "low"}}, "enable_thinking", True, ("reasoning.effort", "approximated", "low", "on")),
 ]  # fmt: skip

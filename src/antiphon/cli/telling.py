@@ -28,12 +28,22 @@ _VERDICTS: Mapping[str, str] = {
     "strict_fidelity": "could not do exactly what was asked",
 }
 
+_STRATEGIES: Mapping[str, str] = {
+    "ordered": "in the order of the configuration",
+    "weighted": "by lot, as weighted",
+    "random": "by lot",
+    "least_busy": "the least busy first",
+    "lowest_latency": "the fastest first",
+    "cheapest": "the cheapest first",
+}
+
 _DECISIONS: Mapping[str, str] = {
     "retry": "it was asked again",
     "next_candidate": "the next place was tried",
     "shorten": "it was asked again with fewer of the old turns",
     "stop_output_sent": "the client had output already: nothing else could be tried",
     "stop_not_retryable": "another try could not have helped",
+    "stop_attempts": "there had been enough tries",
     "stop_budget": "there had been too many tries lately",
     "stop_deadline": "no time was left",
     "stop_client_gone": "the client had left",
@@ -85,8 +95,10 @@ def _facts(record: Record) -> Iterator[str]:
 
 
 def _places(record: Record) -> Iterator[str]:
-    yield "Where it could go:"
-    names = [candidate.target for candidate in record.candidates]
+    how = _STRATEGIES.get(record.strategy, record.strategy) if record.strategy else ""
+    kept = "; kept where its conversation is" if record.affinity else ""
+    yield f"Where it could go ({how}{kept}):" if how else "Where it could go:"
+    names = [_place(candidate.target, candidate.credential) for candidate in record.candidates]
     width = max(map(len, names))
     for name, candidate in zip(names, record.candidates, strict=True):
         yield f"  {name:<{width}}  {_VERDICTS.get(candidate.verdict, candidate.verdict)}"
@@ -107,7 +119,8 @@ def _attempt(attempt: Attempt) -> Iterator[str]:
     if steps:
         yield f"     {', '.join(steps)}"
     if attempt.decision:
-        yield f"     then {_DECISIONS.get(attempt.decision, attempt.decision)}"
+        after = f", {_span(attempt.wait)} later" if attempt.wait else ""
+        yield f"     then {_DECISIONS.get(attempt.decision, attempt.decision)}{after}"
 
 
 def _outcome(attempt: Attempt) -> str:

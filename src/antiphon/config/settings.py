@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct, field
 
 from antiphon.config.origin import Origin
+from antiphon.config.retries import RetrySettings
 from antiphon.config.routes import ModelPattern, ModelSettings, RoutingSettings, Word
 from antiphon.config.secret import Secret
 from antiphon.config.web_search import SearchEngineName, WebSearchSettings
@@ -284,6 +285,9 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     limits: Annotated[LimitSettings, Meta(description="How long things may take.")] = field(
         default_factory=LimitSettings
+    )
+    retries: Annotated[RetrySettings, Meta(description="What is tried again when a provider fails.")] = field(
+        default_factory=RetrySettings
     )
     local: Annotated[
         LocalSettings,

@@ -22,12 +22,16 @@ class EmbeddingsRequest(Struct, frozen=True):
         fields: the whole body; views of it, which must not outlive it.
         input_bytes: the size of what shall be embedded.
         user: the client's name for its end user.
+        fallbacks, fallback, fallback_s: as in `Request`.
     """
 
     model: str
     fields: Mapping[str, Raw]
     input_bytes: int
     user: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    fallback: bool | None = None
+    fallback_s: float | None = None
 
 
 class _Params(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from antiphon.protocol.events import Event, Failed
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Notice
 from antiphon.protocol.response import Response
-from antiphon.protocol.target import Target
+from antiphon.protocol.target import Fallback, Target
 from antiphon.protocol.usage import InputDetails, OutputDetails, Usage
 
 __all__ = ["Choices"]
@@ -49,9 +49,9 @@ class _ChoiceSink:
         """The client has a status, whichever choice came first."""
         return self._stream.status_sent
 
-    def prepare(self, notices: Sequence[Notice], target: Target) -> None:
+    def prepare(self, notices: Sequence[Notice], target: Target, *, fallback: Fallback | None = None) -> None:
         """All choices have the same headers."""
-        self._stream.prepare(notices, target)
+        self._stream.prepare(notices, target, fallback=fallback)
 
     def hold(self, events: Sequence[Event]) -> None:
         """What a run begins with is nothing that this dialect tells."""

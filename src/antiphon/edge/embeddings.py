@@ -23,4 +23,5 @@ async def create(services: Services, exchange: Exchange) -> None:
     async with Watch(exchange):
         embedded = await services.engine.embed(run)
     if not exchange.client_gone:
-        await send_bytes(exchange, 200, body=embedded.body, headers=notice_headers((), embedded.target))
+        headers = notice_headers((), embedded.target, fallback=embedded.fallback)
+        await send_bytes(exchange, 200, body=embedded.body, headers=headers)

@@ -10,7 +10,7 @@ from antiphon.dialects.messages.encode import Asked, MessagesAnswer, MessagesStr
 from antiphon.dialects.messages.parse import parse_count, parse_messages
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, Headers, send_bytes
-from antiphon.edge.door import answer_whole, answer_with_stream
+from antiphon.edge.door import answer_whole, answer_with_stream, arrival
 from antiphon.edge.watch import Watch
 
 __all__ = ["count_tokens", "create"]
@@ -56,7 +56,7 @@ async def count_tokens(services: Services, exchange: Exchange) -> None:
     request = parse_count(await services.bodies.read_json(exchange), betas=exchange.header(_BETA))
     exchange.known.allow_model(request.model)
     async with Watch(exchange):
-        counted = await services.engine.count_input(request, exchange.known.tenant)
+        counted = await services.engine.count_input(request, tenant=exchange.known.tenant, arrival=arrival(exchange))
     if exchange.client_gone:
         return
     answer: dict[str, object] = {"input_tokens": counted}

@@ -11,6 +11,9 @@ __all__ = ["error_body", "send_fault", "status_of"]
 #: After these the rest of the request cannot be trusted or is not wanted: the connection ends.
 _CLOSING = frozenset({408, 413})
 
+#: For how long an overloaded provider is left alone that did not say itself.
+_OVERLOAD_WAIT_S = 5.0
+
 #: Anthropic's own words. What is not here is `invalid_request_error` below 500 and `api_error` from there on.
 _ANTHROPIC_TYPES = {
     401: "authentication_error",
@@ -44,10 +47,13 @@ def status_of(fault: Fault, dialect: Dialect) -> int:
 async def send_fault(exchange: Exchange, fault: Fault) -> None:
     """Answer with the fault's status, and tell clients whether trying again makes sense."""
     headers = []
-    if fault.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(fault.retry_after_s))))
+    wait_s = fault.retry_after_s
+    if wait_s is None and fault.code == "upstream_overloaded":
+        wait_s = _OVERLOAD_WAIT_S
+    if wait_s is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(wait_s))))
     if fault.status in (408, 409, 429) or fault.status >= 500:
-        again = fault.retryable or fault.retry_after_s is not None
+        again = fault.retryable or wait_s is not None
         headers.append((b"x-should-retry", b"true" if again else b"false"))
     if fault.status in _CLOSING:
         headers.append((b"connection", b"close"))

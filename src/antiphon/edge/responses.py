@@ -9,7 +9,7 @@ from antiphon.dialects.responses import ResponsesAnswer, ResponsesStream, parse_
 from antiphon.dialects.responses.params import INCLUDES
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
-from antiphon.edge.door import read_request, serve
+from antiphon.edge.door import arrival, read_request, serve
 from antiphon.edge.sse_out import StreamSink
 from antiphon.edge.watch import Watch
 from antiphon.engine.stored import ItemPage
@@ -46,7 +46,7 @@ async def create(services: Services, exchange: Exchange) -> None:
 async def explain(services: Services, exchange: Exchange) -> None:
     """`POST /v1/antiphon/explain`: what would be done with the body of a create request."""
     request = await read_request(services, exchange, door=_DOOR)
-    explanation = await services.engine.explain(request, exchange.known.tenant)
+    explanation = await services.engine.explain(request, tenant=exchange.known.tenant, arrival=arrival(exchange))
     await send_bytes(exchange, 200, body=msgspec.json.encode(explanation))
 
 

@@ -19,7 +19,7 @@ from antiphon.edge.asgi import Exchange, Headers
 from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.events import Event
 from antiphon.protocol.request import Notice
-from antiphon.protocol.target import Target
+from antiphon.protocol.target import Fallback, Target
 
 __all__ = ["ByteStream", "JsonSink", "StreamSettings", "StreamSink", "notice_headers"]
 
@@ -46,12 +46,20 @@ class StreamSettings(Struct, frozen=True):
 
 
 def notice_headers(
-    notices: Sequence[Notice], target: Target | None, *, names: Mapping[str, str] = _OWN_NAMES
+    notices: Sequence[Notice],
+    target: Target | None,
+    *,
+    names: Mapping[str, str] = _OWN_NAMES,
+    fallback: Fallback | None = None,
 ) -> Headers:
     """What the answer's headers tell: who answered, and what was ignored. `names`: what the client calls its fields."""
     headers: Headers = []
     if target is not None:
         headers.append((b"x-actual-model", _target_name(target.provider, target.model)))
+    if fallback is not None:
+        headers.append((b"x-fallback-used", b"true"))
+        headers.append((b"x-fallback-from", _safe(fallback.model, "[]/:@").encode()))
+        headers.append((b"x-fallback-reason", _safe(fallback.reason, "").encode()))
     if notices and (
         ignored := ",".join(
             dict.fromkeys(
@@ -82,9 +90,9 @@ class JsonSink:
         self._names = names
         self.see: Callable[[OutcomeDelta], None] = encoder.see
 
-    def prepare(self, notices: Sequence[Notice], target: Target) -> None:
+    def prepare(self, notices: Sequence[Notice], target: Target, *, fallback: Fallback | None = None) -> None:
         """Remember the headers."""
-        self.headers = notice_headers(notices, target, names=self._names)
+        self.headers = notice_headers(notices, target, names=self._names, fallback=fallback)
 
     def hold(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
@@ -134,9 +142,9 @@ class ByteStream:
         self.beat_s = settings.beat_s
         self.status_sent = False
 
-    def prepare(self, notices: Sequence[Notice], target: Target) -> None:
+    def prepare(self, notices: Sequence[Notice], target: Target, *, fallback: Fallback | None = None) -> None:
         """Remember what the headers will tell."""
-        self._headers = notice_headers(notices, target, names=self._names)
+        self._headers = notice_headers(notices, target, names=self._names, fallback=fallback)
 
     async def send(self, data: bytes, *, more: bool = True) -> None:
         """Send whole events in one write; waits while the client reads slowly. Not while another call does."""

@@ -17,11 +17,11 @@ __all__ = ["AllowedCalls"]
 class AllowedCalls:
     """Drops the deltas of calls beyond the limits, and remembers that it did. One per run."""
 
-    __slots__ = ("_choice", "_dropped", "_known", "_left", "_limit", "notices")
+    __slots__ = ("_choice", "_dropped", "_known", "_left", "_limit", "_most", "notices")
 
     def __init__(self, choice: ToolChoice, most: int | None, *, limit: str = "max_tool_calls") -> None:
         self._choice = choice
-        self._left = most
+        self._most = self._left = most
         self._limit = limit  # the field that set it
         self._dropped: set[Key] = set()
         self._known: set[Key] = set()  # relayed calls that were judged
@@ -36,6 +36,10 @@ class AllowedCalls:
         if request.parallel_tool_calls is False and most != 0:
             return cls(request.tool_choice, 1, limit="parallel_tool_calls")
         return None if most is None and request.tool_choice.allowed is None else cls(request.tool_choice, most)
+
+    def anew(self) -> "AllowedCalls":
+        """The same limits for another attempt at the answer."""
+        return AllowedCalls(self._choice, self._most, limit=self._limit)
 
     def filter(self, deltas: Sequence[OutputDelta]) -> list[OutputDelta]:
         """The deltas that may pass."""

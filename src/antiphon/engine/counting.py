@@ -5,7 +5,7 @@ from msgspec import Raw, Struct, structs
 
 from antiphon.engine.attempts import Call
 from antiphon.engine.prepare import Parts, prepare
-from antiphon.engine.record import Caller, Record
+from antiphon.engine.record import Arrival, Record
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.protocol.faults import UpstreamFault
 from antiphon.protocol.records import Tenant
@@ -46,18 +46,18 @@ _counted = msgspec.json.Decoder(_Counted)
 _encode = msgspec.json.Encoder().encode
 
 
-async def count_input(request: Request, tenant: Tenant, *, parts: Parts) -> int | None:
+async def count_input(request: Request, tenant: Tenant, *, parts: Parts, arrival: Arrival) -> int | None:
     """The tokens of a prompt as its provider counts them; `None` where it does not.
 
     Raises:
         Fault: the model is unknown, the prompt cannot be sent to it, or the provider refused or could not be reached.
             Cancelling closes the connection.
     """
-    if parts.router.targets(request.model)[0].protocol != _PROTOCOL:
+    if all(target.protocol != _PROTOCOL for target in parts.router.targets(request.model)):
         return None
-    record = Record("", tenant.id, Caller(""), created_at=0, model=request.model, stream=False, store=False)
-    plan = await prepare(request, tenant, parts=parts, record=record, clock_ms=lambda: 0)
-    if not plan.call.upstream.url.endswith(_ENDPOINT):
+    record = Record("", tenant.id, arrival.caller, created_at=0, model=request.model, stream=False, store=False)
+    plan = await prepare(request, tenant, parts=parts, record=record, arrival=arrival)
+    if plan.call.target.protocol != _PROTOCOL or not plan.call.upstream.url.endswith(_ENDPOINT):
         return None  # where the model stands in the URL, counting is done elsewhere
     return await _ask(plan.call, parts=parts)
 

@@ -7,9 +7,10 @@ from msgspec import Struct, structs
 
 from antiphon.dialects.embeddings import EmbeddingsRequest
 from antiphon.engine.attempts import upstream_request
+from antiphon.engine.course import Course
 from antiphon.engine.ledger import Ended, run_row
 from antiphon.engine.meter import estimate_tokens
-from antiphon.engine.prepare import Parts, hashed
+from antiphon.engine.prepare import Parts, hashed, nowhere_to_go
 from antiphon.engine.record import Arrival, Attempt, Record, Timing
 from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.protocol.faults import Fault, RequestFault, ServerFault, UpstreamFault
@@ -17,7 +18,7 @@ from antiphon.protocol.ids import ResponseId, response_id_text
 from antiphon.protocol.records import RunRow, Tenant
 from antiphon.protocol.request import Request
 from antiphon.protocol.response import Response
-from antiphon.protocol.target import Target
+from antiphon.protocol.target import Ask, Candidate, Fallback, Route, Target
 from antiphon.protocol.usage import Usage
 from antiphon.providers.embeddings import EmbeddingsAnswer, embeddings_url, encode_embeddings, read_embeddings
 
@@ -35,6 +36,7 @@ class Embedded(Struct, frozen=True):
 
     body: bytes
     target: Target
+    fallback: Fallback | None = None
 
 
 class EmbeddingRun:
@@ -48,6 +50,7 @@ class EmbeddingRun:
         self.row: RunRow | None = None  # what was written about it, once it has ended
         self._parts = parts
         self._asked = asked
+        self._arrival = arrival
         self._target: Target | None = None
         self._task: asyncio.Task[object] | None = None
         self._abort: Fault | None = None
@@ -96,46 +99,74 @@ class EmbeddingRun:
             self._task.cancel()
 
     async def _ask(self) -> Embedded:
-        target, upstream = self._routed()
-        self._target = target
-        trace = Attempt(1, f"{target.provider}/{target.model}")
-        trace.credential = target.credential.alias if target.credential else None
-        self.record.attempts.append(trace)
+        """Ask one candidate after the other, as the policy for retries has it."""
+        parts = self._parts
+        route = self._routed()
+        course = Course(self._asked, route, policy=parts.retries, clock=parts.clock, record=self.record)
+        candidate = course.next()
+        while candidate is not None:
+            target = self._target = candidate.target
+            trace = course.attempt(target)
+            answer = await self._tried(target, trace, patience_s=self._asked.fallback_s if course.left else None)
+            if isinstance(answer, EmbeddingsAnswer):
+                course.judge("served")
+                self._end("completed", self._usage(answer))
+                return Embedded(answer.body, target, course.fallback())
+            course.judge("failed")
+            decision = course.after(answer, elapsed_ms=self._elapsed_ms())
+            trace.decision = decision.verb
+            if decision.verb == "next_candidate":
+                candidate = course.next(answer)
+            elif decision.verb == "retry":
+                await course.wait(decision, trace)
+            else:
+                raise course.to_tell(answer)
+        raise nowhere_to_go()
+
+    async def _tried(self, target: Target, trace: Attempt, *, patience_s: float | None) -> EmbeddingsAnswer | Fault:
         trace.start = self._elapsed_ms()
         try:
-            answer = await self._exchange(target, upstream, trace=trace)
+            answer = await self._exchange(target, trace=trace, first_byte_s=patience_s or target.first_byte_s)
         except Fault as fault:
-            trace.outcome, trace.decision = fault.code or fault.type, "stop_not_retryable"
-            raise
+            trace.outcome = fault.code or fault.type
+            return fault
         finally:
             trace.end = self._elapsed_ms()
         trace.outcome = "served"
-        self._end("completed", self._usage(answer))
-        return Embedded(answer.body, target)
+        return answer
 
-    def _routed(self) -> tuple[Target, UpstreamRequest]:
-        """The first place that makes embeddings, and what it gets."""
-        targets = tuple(self._parts.router.targets(self._asked.model))
-        self.record.route(targets)
-        for candidate, target in zip(self.record.candidates, targets, strict=True):
-            url = embeddings_url(target)
-            if url is not None:
-                candidate.verdict = "served"
-                self.record.timing.routed = self._elapsed_ms()
-                return target, self._encoded(target, url)
-        raise RequestFault(
-            f"The provider of the model `{self._asked.model[:100]}` makes no embeddings, or not in this dialect.",
-            code="unsupported_endpoint",
-            param="model",
+    def _routed(self) -> Route:
+        """Where it may go. Those that make no embeddings, or not in this dialect, are none of the candidates."""
+        ask = Ask(
+            model=self._asked.model,
+            tenant=self.tenant.id,
+            key_id=self._arrival.caller.key_id,
+            tags=self._arrival.tags,
+            regions=self._arrival.regions,
+            fallbacks=self._asked.fallbacks,
+            fallback=self._asked.fallback,
         )
+        route = self._parts.router.route(ask)
+        candidates = tuple(map(_able, route.candidates))
+        route = structs.replace(route, candidates=candidates)
+        self.record.route(route)
+        self.record.timing.routed = self._elapsed_ms()
+        if all(candidate.verdict is not None for candidate in candidates):
+            raise RequestFault(
+                f"The provider of the model `{self._asked.model[:100]}` makes no embeddings, or not in this dialect.",
+                code="unsupported_endpoint",
+                param="model",
+            )
+        return route
 
-    def _encoded(self, target: Target, url: str) -> UpstreamRequest:
+    def _encoded(self, target: Target, first_byte_s: float) -> UpstreamRequest:
+        url = embeddings_url(target) or ""
         user = hashed(self._asked.user, self.tenant)
         upstream = upstream_request(encode_embeddings(self._asked.fields, target, url=url, user=user), target)
-        return structs.replace(upstream, first_byte_s=target.first_byte_s, idle_s=target.idle_s)
+        return structs.replace(upstream, first_byte_s=first_byte_s, idle_s=target.idle_s)
 
-    async def _exchange(self, target: Target, upstream: UpstreamRequest, *, trace: Attempt) -> EmbeddingsAnswer:
-        async with await self._parts.client.open(upstream) as exchange:
+    async def _exchange(self, target: Target, *, trace: Attempt, first_byte_s: float) -> EmbeddingsAnswer:
+        async with await self._parts.client.open(self._encoded(target, first_byte_s)) as exchange:
             trace.first_byte, trace.status = self._elapsed_ms(), exchange.status
             if not 200 <= exchange.status < 300:
                 body = await exchange.read_all(_ERROR_BODY_BYTES)
@@ -157,9 +188,6 @@ class EmbeddingRun:
 
     def _failed(self, fault: Fault) -> Fault:
         self.record.error = fault.code or fault.type
-        if self.record.candidates and self._target is not None:
-            for candidate in self.record.candidates:
-                candidate.verdict = "failed" if candidate.verdict == "served" else candidate.verdict
         self._end("failed", None)
         return fault
 
@@ -177,6 +205,12 @@ class EmbeddingRun:
 
     def _elapsed_ms(self) -> int:
         return int((self._parts.clock.monotonic() - self.began_s) * 1000)
+
+
+def _able(candidate: Candidate) -> Candidate:
+    if candidate.verdict is not None or embeddings_url(candidate.target) is not None:
+        return candidate
+    return structs.replace(candidate, verdict="modality_missing")
 
 
 def _internal_error() -> Fault:

@@ -92,13 +92,13 @@ class Engine:
             del self._live[run.id]
             self._check_idle()
 
-    async def count_input(self, request: Request, tenant: Tenant) -> int | None:
+    async def count_input(self, request: Request, *, tenant: Tenant, arrival: Arrival) -> int | None:
         """The tokens of a prompt as its provider counts them; see `engine.counting`."""
-        return await count_input(request, tenant, parts=self._parts)
+        return await count_input(request, tenant, parts=self._parts, arrival=arrival)
 
-    async def explain(self, request: Request, tenant: Tenant) -> Explanation:
+    async def explain(self, request: Request, *, tenant: Tenant, arrival: Arrival) -> Explanation:
         """How a request would be served; see `engine.explain`."""
-        return await explain(request, tenant, parts=self._parts)
+        return await explain(request, tenant, parts=self._parts, arrival=arrival)
 
     async def retrieve(self, tenant: Tenant, response_id: ResponseId, *, sealed: bool = False) -> bytes | None:
         """The resource as JSON: a stored one, or the snapshot of one that is being made.
@@ -136,7 +136,10 @@ class Engine:
         return await self._parts.store.record(tenant, response_id)
 
     async def keep_time(self) -> Never:
-        """End runs that have reached their limit, until cancelled. One look for all, instead of a timer for each."""
+        """End runs that have reached their limit, until cancelled. One look for all, instead of a timer for each.
+
+        The budget of retries learns the time here as well.
+        """
         while True:
             await asyncio.sleep(min(1.0, self._parts.limits.run_s / 4))
             now = self._parts.clock.monotonic()

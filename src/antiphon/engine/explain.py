@@ -9,13 +9,13 @@ from msgspec import Raw, Struct, structs
 from antiphon.dialects.messages.count import estimate_input
 from antiphon.engine.attempts import Call
 from antiphon.engine.prepare import Parts, prepare
-from antiphon.engine.record import Caller, Record
+from antiphon.engine.record import Arrival, Record
 from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.registry import known
 
-__all__ = ["Explanation", "UpstreamView", "explain"]
+__all__ = ["CandidateView", "Explanation", "UpstreamView", "explain"]
 
 _NOT_FETCHED = base64.b64encode(b"(fetched when the request is made)").decode()
 _TYPES = {".pdf": "application/pdf", ".txt": "text/plain", ".md": "text/plain", ".csv": "text/csv"}
@@ -37,18 +37,32 @@ class UpstreamView(Struct, frozen=True):
     method: str = "POST"
 
 
+class CandidateView(Struct, frozen=True, omit_defaults=True):
+    """One place that was looked at, as `provider/model`.
+
+    Attributes:
+        verdict: why it would not be asked first, in the words of the run record; left out for the one that would be.
+    """
+
+    target: str
+    verdict: str | None = None
+
+
 class Explanation(Struct, frozen=True):
     """What would be done.
 
     Attributes:
-        candidates: who could serve it, best first, as `provider/model`; the first is the one that is described.
+        target: who would be asked first, as `provider/model`.
+        candidates: all that was looked at, best first; a place with several keys once.
+        protocol, upstream: what that first one would be sent.
         notices: what would not be done exactly as asked.
         estimated_input_tokens: from sizes, history included.
         estimated_input_cost_micros: these tokens' price in millionths of a US dollar, where it is known.
     """
 
     model: str
-    candidates: Sequence[str]
+    target: str
+    candidates: Sequence[CandidateView]
     protocol: str
     upstream: UpstreamView
     notices: Sequence[Notice]
@@ -65,27 +79,34 @@ class _NotFetched:
         return {url: f"data:{_likely_type(url)};base64,{_NOT_FETCHED}" for url in urls}
 
 
-async def explain(request: Request, tenant: Tenant, *, parts: Parts) -> Explanation:
-    """How the request would be served. History is read; identifiers are hashed as always.
+async def explain(request: Request, tenant: Tenant, *, parts: Parts, arrival: Arrival) -> Explanation:
+    """How the request would be served now. History is read; identifiers are hashed as always.
 
     Raises:
         Fault: why it would be refused before anything is sent.
     """
-    record = Record("", tenant.id, Caller(""), created_at=0, model=request.model, stream=False, store=False)
+    record = Record("", tenant.id, arrival.caller, created_at=0, model=request.model, stream=False, store=False)
     parts = structs.replace(parts, media=_NotFetched())
-    plan = await prepare(request, tenant, parts=parts, record=record, clock_ms=lambda: 0)
+    plan = await prepare(request, tenant, parts=parts, record=record, arrival=arrival)
     call = plan.call
     tokens = estimate_input(call.request)
     price = call.target.price
+    target = f"{call.target.provider}/{call.target.model}"
     return Explanation(
         model=request.model,
-        candidates=[candidate.target for candidate in record.candidates],
+        target=target,
+        candidates=_shown_candidates(record, target),
         protocol=call.target.protocol,
         upstream=UpstreamView(_shown_url(call), call.upstream.stream, Raw(call.upstream.body)),
         notices=record.notices,
         estimated_input_tokens=tokens,
         estimated_input_cost_micros=None if price is None or price.input is None else round(price.input * tokens),
     )
+
+
+def _shown_candidates(record: Record, target: str) -> list[CandidateView]:
+    views = (CandidateView(one.target, None if one.target == target else one.verdict) for one in record.candidates)
+    return list(dict.fromkeys(views))
 
 
 def _shown_url(call: Call) -> str:

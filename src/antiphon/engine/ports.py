@@ -10,7 +10,7 @@ from antiphon.protocol.exchange import UpstreamRequest
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import CallState, RunRow, Tenant, Turn
 from antiphon.protocol.request import Notice
-from antiphon.protocol.target import Ask, Route, Target
+from antiphon.protocol.target import Ask, Fallback, Route, Target
 
 __all__ = ["Client", "Clock", "Exchange", "Media", "Router", "Sink", "Store"]
 
@@ -137,8 +137,8 @@ class Sink(Protocol):
     def status_sent(self) -> bool:
         """Whether the client already has a status: from then on a failure is an event."""
 
-    def prepare(self, notices: Sequence[Notice], target: Target) -> None:
-        """What the answer's headers should tell. Before the first `write`."""
+    def prepare(self, notices: Sequence[Notice], target: Target, *, fallback: Fallback | None = None) -> None:
+        """What the answer's headers should tell. Before the first `write`; the last one counts."""
 
     def see(self, delta: OutcomeDelta) -> None:
         """What the upstream said about its answer: a few times in a run, before the events of the same read."""

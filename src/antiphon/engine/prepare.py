@@ -1,31 +1,45 @@
 """Everything before the first byte goes upstream: history, route, media, and the encoded request."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from antiphon.dialects.responses.tools import join_tools, tools_in
+from antiphon.engine.asking import ask_for
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.fidelity import refuse_losses
 from antiphon.engine.history import History, load_history, only_messages
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
-from antiphon.engine.record import Record
+from antiphon.engine.record import Arrival, Record
+from antiphon.engine.retries import RetryPolicy
 from antiphon.engine.seal import Sealer
 from antiphon.engine.shorten import shorten, weight
 from antiphon.engine.states import at_home
 from antiphon.engine.thoughts import Keeper
-from antiphon.protocol.faults import StoreFault
+from antiphon.protocol.faults import Fault, RequestFault, ServerFault, StoreFault
 from antiphon.protocol.ids import Ids
 from antiphon.protocol.items import InputItem
 from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import Notice, Request
-from antiphon.protocol.target import Target
+from antiphon.protocol.target import Route, Target
 from antiphon.providers.base import Codec
 
-__all__ = ["Parts", "Plan", "RunLimits", "hashed", "prepare", "renew", "shortened", "without_body"]
+__all__ = [
+    "Material",
+    "Parts",
+    "Plan",
+    "RunLimits",
+    "gather",
+    "hashed",
+    "nowhere_to_go",
+    "prepare",
+    "renew",
+    "shortened",
+    "without_body",
+]
 
 
 _RENEW_STEP_S = 86400
@@ -74,6 +88,7 @@ class Parts(Struct, frozen=True):
     ids: Ids
     limits: RunLimits
     sealer: Sealer
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Plan(Struct, frozen=True):
@@ -82,6 +97,7 @@ class Plan(Struct, frozen=True):
     Attributes:
         media: what was fetched for it.
         whole: all items, before any was left out; the call may have fewer.
+        notices: what is not done exactly as asked.
         shortened: which share of it is kept: counts up, each time that it was too long for its model.
     """
 
@@ -89,41 +105,94 @@ class Plan(Struct, frozen=True):
     history: History
     media: Mapping[str, str]
     whole: tuple[InputItem, ...]
+    notices: tuple[Notice, ...]
     shortened: int = 0
 
 
-async def prepare(
-    request: Request, tenant: Tenant, *, parts: Parts, record: Record, clock_ms: Callable[[], int]
-) -> Plan:
-    """Resolve, route and encode. Notes its milestones and notices in the record.
+class Material:
+    """What every candidate's request is made from: the whole conversation, and the media that were fetched for it."""
+
+    def __init__(self, request: Request, tenant: Tenant, *, history: History, parts: Parts) -> None:
+        self.history = history
+        self._request = _for_upstream(request, tenant, history=history)
+        self._tenant = tenant
+        self._parts = parts
+        self._media: dict[str, str] = {}
+        self._is_plain = only_messages(history.items)  # there is nothing that only one provider could read
+
+    async def plan(self, target: Target) -> Plan:
+        """The request as this target is sent it. What was fetched for another is not fetched again.
+
+        Raises:
+            RequestFault: it cannot be said to this upstream; where it is strict, cannot be said exactly.
+            StoreFault: the store cannot answer.
+        """
+        parts = self._parts
+        codec = parts.codecs[target.protocol]
+        full = self._request
+        if not self._is_plain:
+            full = await _at_home(full, self._tenant, target=target, parts=parts)
+        whole = full.input
+        full = _fitting(full, target)
+        urls = [url for url in codec.media_urls(full, target) if url not in self._media]
+        if urls:
+            self._media.update(await _fetched(parts.media, urls, request=full))
+        encoded = codec.encode(full, target, media=self._media)
+        notices = (*self.history.notices, *full.notices, *encoded.notices)
+        refuse_losses(notices, target)
+        call = Call(without_body(full), target, codec, upstream_request(encoded, target))
+        return Plan(call, self.history, self._media, whole, notices)
+
+
+async def gather(
+    request: Request, tenant: Tenant, *, parts: Parts, arrival: Arrival, record: Record
+) -> tuple[Material, Route]:
+    """Load what the request continues, and find out where it may go. Notes its milestones in the record.
 
     Raises:
-        RequestFault: something named does not exist, does not add up, or cannot be said to this upstream; where it is
-            strict, cannot be said exactly.
+        RequestFault: something named does not exist, or does not add up.
         StoreFault: the request needs state, or shall be stored, and the store cannot answer.
     """
     if request.store and not parts.store.available:
         raise StoreFault("known to be down")  # the run's own row is what finds out that it is back
     history = await load_history(request, tenant, store=parts.store, sealer=parts.sealer)
-    record.timing.history = clock_ms()
-    targets = tuple(parts.router.targets(request.model))
-    record.route(targets)
-    target = targets[0]
-    record.timing.routed = clock_ms()
-    codec = parts.codecs[target.protocol]
-    full = await _at_home(_for_upstream(request, tenant, history=history), tenant, target=target, parts=parts)
-    whole = full.input
-    full = _fitting(full, target)
-    urls = codec.media_urls(full, target)
-    media = await _fetched(parts.media, urls, request=full) if urls else {}
-    encoded = codec.encode(full, target, media=media)
-    record.notices += [*history.notices, *full.notices, *encoded.notices]
-    refuse_losses(record.notices, target)
-    record.timing.encoded = clock_ms()
-    return Plan(Call(without_body(full), target, codec, upstream_request(encoded, target)), history, media, whole)
+    record.timing.history = _passed_ms(parts, arrival)
+    route = parts.router.route(ask_for(request, tenant, arrival=arrival, history=history))
+    record.route(route)
+    record.timing.routed = _passed_ms(parts, arrival)
+    return Material(request, tenant, history=history, parts=parts), route
 
 
-def shortened(plan: Plan) -> tuple[Plan, Notice] | None:
+async def prepare(request: Request, tenant: Tenant, *, parts: Parts, record: Record, arrival: Arrival) -> Plan:
+    """What would be sent to the first candidate that it can be said to.
+
+    Raises:
+        Fault: as `gather` and `Material.plan` do; when none can be asked, for the first one's reason.
+    """
+    material, route = await gather(request, tenant, parts=parts, arrival=arrival, record=record)
+    first: RequestFault | None = None
+    for candidate in route.candidates:
+        if candidate.verdict is None:
+            try:
+                plan = await material.plan(candidate.target)
+            except RequestFault as fault:
+                first = first or fault
+                continue
+            record.notices = list(plan.notices)
+            return plan
+    raise first or nowhere_to_go()
+
+
+def nowhere_to_go() -> Fault:
+    """Every place that could have served is out of the question."""
+    return ServerFault("No place that serves this model may be asked.", code="no_candidate", status=503)
+
+
+def _passed_ms(parts: Parts, arrival: Arrival) -> int:
+    return int((parts.clock.monotonic() - arrival.began_s) * 1000)
+
+
+def shortened(plan: Plan) -> Plan | None:
     """The same for a model that takes less. `None` when nothing more can go, or that was tried often enough."""
     call = plan.call
     tries = enumerate(_KEPT_SHARES[plan.shortened :], plan.shortened + 1)
@@ -135,8 +204,9 @@ def shortened(plan: Plan) -> tuple[Plan, Notice] | None:
     request = structs.replace(call.request, input=shorter.items, body=b"")
     encoded = call.codec.encode(request, call.target, media=plan.media)
     call = structs.replace(call, request=request, upstream=upstream_request(encoded, call.target))
-    notice = _left_out(shorter.dropped, len(plan.whole))
-    return structs.replace(plan, call=call, shortened=times), notice
+    kept = (notice for notice in plan.notices if notice.where != "truncation")
+    notices = (*kept, _left_out(shorter.dropped, len(plan.whole)))
+    return structs.replace(plan, call=call, notices=notices, shortened=times)
 
 
 def _fitting(request: Request, target: Target) -> Request:
@@ -160,8 +230,6 @@ def _left_out(dropped: int, of: int) -> Notice:
 async def _at_home(request: Request, tenant: Tenant, *, target: Target, parts: Parts) -> Request:
     """The request with what this target wants back, and nothing that only another could read."""
     items, notices = request.input, request.notices
-    if only_messages(items):
-        return request
     if parts.limits.call_state_hours:
         items, missed = await Keeper(parts.sealer, parts.store, tenant).recalled(items, target)
         notices = (*notices, *missed)

@@ -14,7 +14,8 @@ from antiphon.protocol import events
 from antiphon.protocol.items import InputText, Message, PlainText
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import CustomCallItem, FunctionCallItem
-from antiphon.protocol.target import Target
+from antiphon.protocol.target import Candidate as RouteCandidate
+from antiphon.protocol.target import Route, Target
 
 __all__ = ["Arrival", "Attempt", "Caller", "Candidate", "ItemTrace", "Record", "Timing", "encode_record", "first_line"]
 
@@ -76,6 +77,7 @@ class Attempt(Struct, omit_defaults=True):
     stop: str | None = None
     outcome: str | None = None
     decision: str | None = None
+    wait: int | None = None
 
 
 class ItemTrace(Struct, omit_defaults=True):
@@ -98,6 +100,7 @@ class Candidate(Struct, omit_defaults=True):
 
     target: str
     verdict: str
+    credential: str | None = None
 
 
 class Record(Struct, omit_defaults=True):
@@ -118,6 +121,8 @@ class Record(Struct, omit_defaults=True):
     first_line: str | None = None
     previous_response_id: str | None = None
     timing: Timing = msgspec.field(default_factory=Timing)
+    strategy: str | None = None
+    affinity: bool = False
     candidates: list[Candidate] = msgspec.field(default_factory=list)
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     items: list[ItemTrace] = msgspec.field(default_factory=list)
@@ -125,9 +130,14 @@ class Record(Struct, omit_defaults=True):
     usage_estimated: bool = False
     cost_micros: int | None = None
 
-    def route(self, targets: tuple[Target, ...]) -> None:
-        """Note who could have served; all but the one tried are not needed."""
-        self.candidates = [Candidate(f"{one.provider}/{one.model}", "not_needed") for one in targets]
+    def route(self, route: Route) -> None:
+        """Note who could serve, and why others could not; all but those that are tried are not needed."""
+        candidates = route.candidates
+        if len(candidates) == 1:
+            self.candidates = [Candidate(_name(candidates[0].target), "not_needed")]
+        else:
+            self.candidates = [_noted(candidate) for candidate in candidates]
+            self.strategy, self.affinity = route.strategy, route.affinity
 
     def see(self, event: events.Event, *, at_ms: int) -> None:
         """Note the beginning and end of items. Cheap for all other events."""
@@ -148,6 +158,16 @@ class Record(Struct, omit_defaults=True):
         name = item.name if isinstance(item, FunctionCallItem | CustomCallItem) else None
         tag = str(type(item).__struct_config__.tag)
         self.items.append(ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name))
+
+
+def _noted(candidate: RouteCandidate) -> Candidate:
+    target = candidate.target
+    alias = target.credential.alias if target.credential else None
+    return Candidate(_name(target), candidate.verdict or "not_needed", alias)
+
+
+def _name(target: Target) -> str:
+    return f"{target.provider}/{target.model}"
 
 
 _encoder = msgspec.json.Encoder()

@@ -164,11 +164,15 @@ class UsageSeen(Struct, frozen=True, gc=False):
 
 
 class Stopped(Struct, frozen=True, gc=False):
-    """The model stopped. `native` is the upstream's own word. Only the first one counts."""
+    """The model stopped. `native` is the upstream's own word. Only the first one counts.
+
+    `sequence`: the stop sequence before which it stopped, where that is known.
+    """
 
     reason: StopReason
     native: str = ""
     vendor: Raw | None = None
+    sequence: str | None = None
 
 
 class Native(Struct, frozen=True, gc=False):

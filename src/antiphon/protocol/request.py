@@ -142,6 +142,9 @@ class Request(Struct, frozen=True):
         tools_echo: `tools` in canonical wire form, where that is more than the encoded `tools` (namespaces).
         dialect, body: the client's own words, for a codec of the same dialect that passes on what no field here says.
         vendor_only: names of body fields that only such a codec can say; any other one reports them as dropped.
+        fallbacks: models to try after `model`, in that order.
+        fallback: whether other places than the first may be tried; `None` leaves it to the operator.
+        fallback_s: how long to wait for output while there is another place to try.
     """
 
     model: str
@@ -179,6 +182,9 @@ class Request(Struct, frozen=True):
     dialect: Dialect = "responses"
     body: bytes = b""
     vendor_only: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    fallback: bool | None = None
+    fallback_s: float | None = None
 
     @property
     def functions(self) -> list[FunctionTool]:

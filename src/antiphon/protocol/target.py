@@ -7,7 +7,7 @@ from msgspec import Raw, Struct, field
 from antiphon.config.secret import Secret
 from antiphon.protocol.price import Price
 
-__all__ = ["Ask", "Candidate", "Credential", "Needs", "Route", "Secret", "Target"]
+__all__ = ["Ask", "Candidate", "Credential", "Fallback", "Needs", "Route", "Secret", "Target"]
 
 
 class Credential(Struct, frozen=True):
@@ -108,6 +108,18 @@ class Candidate(Struct, frozen=True):
     target: Target
     model: str
     verdict: str | None = None
+
+
+class Fallback(Struct, frozen=True):
+    """That another place answers than the one that was asked first, as the answer's headers tell it.
+
+    Attributes:
+        model: the name that was asked for.
+        reason: why it is not the first one: the code of its fault, or its verdict.
+    """
+
+    model: str
+    reason: str
 
 
 class Route(Struct, frozen=True):

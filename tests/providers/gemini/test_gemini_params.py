@@ -93,7 +93,7 @@ def test_no_penalty_can_be_told_to_every_model() -> None:
 def test_more_stop_sequences_than_there_is_room_for_are_told() -> None:
     encoded = encode(stop=list("abcdefg"))
     assert msgspec.json.decode(encoded.body)["generationConfig"]["stopSequences"] == list("abcde")
-    assert [(notice.where, notice.kind) for notice in encoded.notices] == [("stop", "approximated")]
+    assert [(notice.where, notice.kind) for notice in encoded.notices] == [("stop", "emulated")]
 
 
 def test_verbosity_is_named() -> None:

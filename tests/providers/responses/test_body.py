@@ -82,7 +82,8 @@ def test_chats_spelling_becomes_the_apis() -> None:
 def test_tuning_that_the_api_does_not_have_is_left_out_by_name() -> None:
     tuning: Json = {"top_k": 3, "seed": 1, "stop": ["x"], "min_p": None, "presence_penalty": 1}
     encoded = encode(request(**tuning))
-    assert dropped(encoded) == ["top_k", "seed", "stop", "presence_penalty"]
+    assert dropped(encoded) == ["top_k", "seed", "presence_penalty"]
+    assert [notice.where for notice in encoded.notices if notice.kind == "emulated"] == ["stop"]
     assert not tuning.keys() & msgspec.json.decode(encoded.body).keys()
     assert sent("openrouter/x", top_k=3)["top_k"] == 3
     assert sent("llamacpp/x", seed=7)["seed"] == 7

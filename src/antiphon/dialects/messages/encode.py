@@ -61,7 +61,7 @@ class MessagesStream:
         self._writer = ContentWriter(omits_thinking=asked.omits_thinking)
         self._relay = Relay()
         self._opening = b""  # held until there is something behind it
-        self._native = ""
+        self._stopped: Stopped | None = None
         self.heartbeat = _PING
 
     def see(self, delta: OutcomeDelta) -> None:
@@ -69,7 +69,7 @@ class MessagesStream:
         if isinstance(delta, Native):
             self._relay.push(delta)
         elif isinstance(delta, Stopped):
-            self._native = delta.native
+            self._stopped = delta
 
     def encode(self, batch: Sequence[events.Event]) -> bytes:
         """The blocks that these events write."""
@@ -93,7 +93,7 @@ class MessagesStream:
             return data if self._relay.ended else data + encode_event(MessageStop())
         if isinstance(last, events.Completed | events.Incomplete):
             response = last.response
-            stop = stop_of(response, native=self._native)
+            stop = stop_of(response, stopped=self._stopped)
             delta = MessageDelta(stop, usage_of(response), self._asked.context_management)
             return data + encode_event(delta) + encode_event(MessageStop())
         return data
@@ -125,21 +125,21 @@ class MessagesAnswer:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._relay = Relay()
-        self._native = ""
+        self._stopped: Stopped | None = None
 
     def see(self, delta: OutcomeDelta) -> None:
         """As a stream does."""
         if isinstance(delta, Native):
             self._relay.push(delta)
         elif isinstance(delta, Stopped):
-            self._native = delta.native
+            self._stopped = delta
 
     def encode(self, response: Response) -> bytes:
         """The message."""
         if self._relay.begun:
             self._relay.name(message_id(response.id), response.model)
             return fold(self._relay.take(seals_of(response.output), all_of_it=True))
-        stop = stop_of(response, native=self._native)
+        stop = stop_of(response, stopped=self._stopped)
         message = MessageBody(
             message_id(response.id),
             response.model,

@@ -4,6 +4,7 @@ from msgspec import UNSET
 
 from antiphon.dialects.messages.content import has_refused
 from antiphon.dialects.messages.wire import Problem, StopDelta, StopDetails, UsageCounts
+from antiphon.protocol.deltas import Stopped
 from antiphon.protocol.response import CustomCallItem, ErrorBody, FunctionCallItem, Response, WebSearchItem
 from antiphon.protocol.usage import Usage
 
@@ -34,10 +35,10 @@ def message_id(response_id: str) -> str:
     return "msg_" + response_id.removeprefix("resp_")
 
 
-def stop_of(response: Response, *, native: str) -> StopDelta:
-    """Why the answer ended. `native` is the upstream's own word."""
-    if native in _NATIVE:
-        return StopDelta(native)
+def stop_of(response: Response, *, stopped: Stopped | None) -> StopDelta:
+    """Why the answer ended."""
+    if stopped is not None and stopped.native in _NATIVE:
+        return StopDelta(stopped.native, stopped.sequence)
     reason = response.incomplete_details.reason if response.incomplete_details else None
     if reason == "max_output_tokens":
         return StopDelta("max_tokens")

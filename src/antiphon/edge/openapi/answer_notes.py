@@ -169,6 +169,8 @@ _RECORD = {
     "first_line": FieldNote("First line of the last user message, where the operator keeps it."),
     "previous_response_id": FieldNote("What it continues."),
     "timing": FieldNote("Milestones."),
+    "strategy": FieldNote("How the candidates were put in order, where there are several."),
+    "affinity": FieldNote("Whether the first one is first because the conversation was there before."),
     "candidates": FieldNote("Where it could have gone, best first."),
     "attempts": FieldNote("Calls of providers."),
     "items": FieldNote("What came out, and when."),
@@ -199,6 +201,7 @@ _ATTEMPT = {
     "stop": FieldNote("The provider's own word for why it stopped."),
     "outcome": FieldNote("`served`, or a code of failure."),
     "decision": FieldNote("What followed from the failure."),
+    "wait": FieldNote("How long was waited before the next attempt, in ms."),
 }
 _ITEM = {
     "type": FieldNote("Its type."),
@@ -231,7 +234,8 @@ _NOTICE = {
 _EXPLANATION = {
     "object": FieldNote("Always `antiphon.explanation`."),
     "model": FieldNote("As asked for."),
-    "candidates": FieldNote("Who could serve it, best first, as `provider/model`. The first is described."),
+    "target": FieldNote("Who would be asked first, as `provider/model`."),
+    "candidates": FieldNote("All places that were looked at, best first, each with why it would not be asked first."),
     "protocol": FieldNote("The dialect that is spoken with it."),
     "upstream": FieldNote("The request that it would get."),
     "notices": FieldNote("What would not be done exactly as asked."),
@@ -302,6 +306,8 @@ ANSWER_NOTES = {
     **_of("RunTiming", _TIMING),
     **_of("RunNotice", _NOTICE),
     **_of("Explanation", _EXPLANATION),
+    "CandidateView.target": FieldNote("`provider/model`."),
+    "CandidateView.verdict": FieldNote("Why it would not be asked first, as in the run record; not for the first."),
     **_of("UpstreamView", _UPSTREAM),
     "Fidelity": FieldNote("Who answered, and what was not done exactly as asked."),
     "Fidelity.target": FieldNote("`provider/model`."),
@@ -310,4 +316,5 @@ ANSWER_NOTES = {
     **_of("ModelPrice", _PRICE),
     "RunCandidate.target": FieldNote("`provider/model`."),
     "RunCandidate.verdict": FieldNote("What became of it."),
+    "RunCandidate.credential": FieldNote("Where its key came from, where there are several candidates."),
 }

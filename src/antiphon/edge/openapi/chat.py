@@ -1,6 +1,6 @@
 """Chat Completions in the description: OpenAI's shapes, as far as this gateway does something with them."""
 
-from antiphon.edge.openapi.endpoint import Answer, Endpoint
+from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
 from antiphon.edge.openapi.schemas import Schema, reference
 
 __all__ = ["CHAT_ENDPOINTS", "CHAT_SCHEMAS"]
@@ -58,7 +58,7 @@ CHAT_ENDPOINTS = (
                     "application/json": reference("ChatCompletion"),
                     "text/event-stream": reference("ChatCompletionEvent"),
                 },
-                ("x-actual-model", "x-antiphon-ignored"),
+                (*SERVED_BY, "x-antiphon-ignored"),
             )
         },
         errors=(400, 401, 403, 404, 408, 413, 415, 429, 500, 502, 503, 504),

@@ -40,6 +40,18 @@ _HEADERS: dict[str, Schema] = {
         "description": "Who answers, as `provider/model`.",
         "schema": {"type": "string"},
     },
+    "x-fallback-used": {
+        "description": "`true` when another place answers than the one that was asked first; otherwise left out.",
+        "schema": {"type": "string"},
+    },
+    "x-fallback-from": {
+        "description": "With `x-fallback-used`: the model that was asked for.",
+        "schema": {"type": "string"},
+    },
+    "x-fallback-reason": {
+        "description": "With `x-fallback-used`: why the first one does not answer, mostly an error code.",
+        "schema": {"type": "string"},
+    },
     "x-antiphon-ignored": {
         "description": "What was ignored: field names, with commas between them, 1024 bytes at most.",
         "schema": {"type": "string"},

@@ -1,6 +1,6 @@
 """Embeddings in the description: OpenAI's shapes, as far as this gateway does something with them."""
 
-from antiphon.edge.openapi.endpoint import Answer, Endpoint
+from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
 from antiphon.edge.openapi.schemas import Schema, reference
 
 __all__ = ["EMBEDDINGS_ENDPOINTS", "EMBEDDINGS_SCHEMAS"]
@@ -22,7 +22,7 @@ EMBEDDINGS_ENDPOINTS = (
         body="CreateEmbedding",
         examples={"text": {"summary": "Two texts", "value": {"model": "local", "input": ["A fugue.", "A canon."]}}},
         answers={
-            200: Answer("The vectors.", {"application/json": reference("EmbeddingList")}, ("x-actual-model",)),
+            200: Answer("The vectors.", {"application/json": reference("EmbeddingList")}, SERVED_BY),
         },
         errors=_ERRORS,
     ),

@@ -6,10 +6,14 @@ from msgspec import Struct, field
 
 from antiphon.edge.openapi.schemas import Schema
 
-__all__ = ["WITH_KEY", "Answer", "Endpoint", "Parameter"]
+__all__ = ["SERVED_BY", "WITH_KEY", "Answer", "Endpoint", "Parameter"]
 
 #: Any request with a key can end in these: the key is looked up in the store.
 WITH_KEY = (401, 403, 500, 503)
+
+
+#: Headers that tell who answers.
+SERVED_BY = ("x-actual-model", "x-fallback-used", "x-fallback-from", "x-fallback-reason")
 
 
 class Parameter(Struct, frozen=True):

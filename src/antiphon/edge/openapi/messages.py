@@ -1,6 +1,6 @@
 """The Messages API in the description: Anthropic's shapes, as far as this gateway does something with them."""
 
-from antiphon.edge.openapi.endpoint import Answer, Endpoint
+from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
 from antiphon.edge.openapi.schemas import Schema, reference
 
 __all__ = ["MESSAGES_ENDPOINTS", "MESSAGES_SCHEMAS"]
@@ -56,7 +56,7 @@ MESSAGES_ENDPOINTS = (
             200: Answer(
                 "The message. With `stream`, server-sent events: `event:` repeats the JSON's `type`.",
                 _STREAM,
-                ("request-id", "x-actual-model", "x-antiphon-ignored"),
+                ("request-id", *SERVED_BY, "x-antiphon-ignored"),
             )
         },
         errors=_ERRORS,

@@ -137,7 +137,7 @@ _CREATE = {
     "presence_penalty": _tuning("From -2 to 2; positive values favour new subjects."),
     "frequency_penalty": _tuning("From -2 to 2; positive values avoid repetition."),
     "seed": _tuning("Asks for the same answer to the same request, as far as the provider can."),
-    "stop": _tuning("Where to stop: one text or several. Those beyond the provider's limit are left out."),
+    "stop": _served("Where to stop: one text or several. The gateway looks for those that a provider cannot be told."),
     "logit_bias": _tuning("From token id to a number from -100 to 100."),
     "text": _served("The form of the answer's text."),
     "reasoning": _served("How much to think, for models that can."),

@@ -13,7 +13,7 @@ from antiphon.providers.anthropic.decode import AnthropicFrames
 from antiphon.providers.anthropic.encode import write_request
 from antiphon.providers.anthropic.faults import http_fault
 from antiphon.providers.anthropic.models import facts_of
-from antiphon.providers.anthropic.params import answer_tool
+from antiphon.providers.anthropic.params import answer_tool, blank_stops
 from antiphon.providers.anthropic.parts import media_urls
 from antiphon.providers.anthropic.reader import Expected
 from antiphon.providers.anthropic.verbatim import edit_body
@@ -22,6 +22,7 @@ from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.names import ToolNames
 from antiphon.providers.registry import effective
 from antiphon.providers.shared.framing import Framing
+from antiphon.providers.stop_sequences import stopping_at
 
 __all__ = ["AnthropicCodec"]
 
@@ -74,7 +75,8 @@ class AnthropicCodec:
         if request.tools:
             names = ToolNames(request.tools)
             calls = None if names.plain else ClientCalls(names)
-        return Framing(AnthropicFrames(expected, target), target, content_type=content_type, calls=calls)
+        framing = Framing(AnthropicFrames(expected, target), target, content_type=content_type, calls=calls)
+        return stopping_at(blank_stops(request), framing)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

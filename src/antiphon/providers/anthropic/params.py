@@ -12,7 +12,7 @@ from antiphon.providers.anthropic.thinking import Thinking, plan_thinking
 from antiphon.providers.anthropic.tools import ToolWriter, WireTool, stand_ins
 from antiphon.providers.names import wire_name
 
-__all__ = ["ParamWriter", "answer_tool"]
+__all__ = ["ParamWriter", "answer_tool", "blank_stops"]
 
 _LACKS = "not_supported_by_upstream"
 _TIERS = {"auto": "auto", "default": "standard_only", "priority": "auto"}
@@ -150,11 +150,12 @@ class ParamWriter:
 
     def _account(self) -> None:
         request = self._request
-        stops = [stop for stop in request.stop if stop.strip()]
+        blank = blank_stops(request)
+        stops = [stop for stop in request.stop if stop not in blank]
         if stops:
             self.body["stop_sequences"] = stops
-        if len(stops) < len(request.stop):
-            self.notices.append(Notice("stop", "approximated", "blank_sequence"))
+        if blank:
+            self.notices.append(Notice("stop", "emulated", "blank_sequence"))
         user = request.safety_identifier or request.user
         if user:
             self.body["metadata"] = {"user_id": user}
@@ -181,6 +182,11 @@ class ParamWriter:
         for where, value in given.items():
             if value is not None:
                 self._drop(where)
+
+
+def blank_stops(request: Request) -> tuple[str, ...]:
+    """The stop sequences of blanks alone, which the API refuses."""
+    return tuple(sequence for sequence in request.stop if not sequence.strip())
 
 
 def answer_tool(request: Request, facts: ModelFacts) -> str | None:

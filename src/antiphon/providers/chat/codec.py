@@ -23,6 +23,7 @@ from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import effective
 from antiphon.providers.shared.faults import http_fault
 from antiphon.providers.shared.framing import Framing
+from antiphon.providers.stop_sequences import stopping_at
 
 __all__ = ["ChatCodec"]
 
@@ -69,12 +70,14 @@ class ChatCodec:
             details=replays == "reasoning_details",
             thoughts=replays != "none" and "reasoning.encrypted_content" in request.include,
         )
-        if not request.tools:
-            return Framing(ChatFrames(expected, target, vendor=vendor), target, content_type=content_type)
-        names = ToolNames(request.tools)
-        expected = structs.replace(expected, known=names.known, call_extra=quirks.call_extra == "extra_content")
-        calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
-        return Framing(ChatFrames(expected, target, vendor=vendor), target, content_type=content_type, calls=calls)
+        calls = None
+        if request.tools:
+            names = ToolNames(request.tools)
+            expected = structs.replace(expected, known=names.known, call_extra=quirks.call_extra == "extra_content")
+            calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
+        frames = ChatFrames(expected, target, vendor=vendor)
+        framing = Framing(frames, target, content_type=content_type, calls=calls)
+        return stopping_at(request.stop[quirks.stop_max :], framing)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

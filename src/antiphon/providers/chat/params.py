@@ -109,12 +109,10 @@ class ParamWriter:
         if not request.stop:
             return
         if not quirks.stop_max:
-            self._drop("stop")
+            self.notices.append(Notice("stop", "emulated", _LACKS))
             return
         if len(request.stop) > quirks.stop_max:
-            self.notices.append(
-                Notice("stop", "approximated", "too_many", str(len(request.stop)), str(quirks.stop_max))
-            )
+            self.notices.append(Notice("stop", "emulated", "too_many", str(len(request.stop)), str(quirks.stop_max)))
         self.body["stop"] = list(request.stop[: quirks.stop_max])
 
     def _account(self) -> None:

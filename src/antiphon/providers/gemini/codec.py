@@ -17,12 +17,13 @@ from antiphon.providers.gemini.decode import GeminiFrames
 from antiphon.providers.gemini.faults import http_fault
 from antiphon.providers.gemini.models import Facts, facts_of
 from antiphon.providers.gemini.objects import ObjectSplitter
-from antiphon.providers.gemini.params import ParamWriter
+from antiphon.providers.gemini.params import MOST_STOPS, ParamWriter
 from antiphon.providers.gemini.parts import Fetching, PartWriter, media_urls
 from antiphon.providers.gemini.reader import Expected
 from antiphon.providers.gemini.wire import Content, WirePart
 from antiphon.providers.names import ToolNames
 from antiphon.providers.shared.framing import Framing
+from antiphon.providers.stop_sequences import stopping_at
 
 __all__ = ["GeminiCodec", "auth_headers"]
 
@@ -92,7 +93,8 @@ class GeminiCodec:
         names = ToolNames(request.tools) if request.tools else None
         calls = None if names is None or names.plain else ClientCalls(names)
         frames, bodies = GeminiFrames(expected, target), ObjectSplitter()
-        return Framing(frames, target, content_type=content_type, calls=calls, bodies=bodies)
+        framing = Framing(frames, target, content_type=content_type, calls=calls, bodies=bodies)
+        return stopping_at(request.stop[MOST_STOPS:], framing)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

@@ -14,7 +14,7 @@ from antiphon.providers.gemini.wire import Declaration
 from antiphon.providers.hosted import drop_tools
 from antiphon.providers.names import ToolNames
 
-__all__ = ["ParamWriter"]
+__all__ = ["MOST_STOPS", "ParamWriter"]
 
 _LACKS = "not_supported_by_upstream"
 _SCHEMA_PROMPT = (
@@ -22,7 +22,7 @@ _SCHEMA_PROMPT = (
     "no code fence.\n"
 )
 _JSON_PROMPT = "Answer with one JSON object and with nothing else: no explanation, no code fence."
-_MOST_STOPS = 5
+MOST_STOPS = 5
 _SEARCH = "web_search"
 #: What `web_search` may say and Google Search cannot be told.
 _SEARCH_OPTIONS = ("filters", "user_location")
@@ -92,10 +92,10 @@ class ParamWriter:
         self._give(
             "frequencyPenalty", request.frequency_penalty or None, accepted=facts.penalties, where="frequency_penalty"
         )
-        if len(request.stop) > _MOST_STOPS:
-            told = Notice("stop", "approximated", "too_many", str(len(request.stop)), str(_MOST_STOPS))
+        if len(request.stop) > MOST_STOPS:
+            told = Notice("stop", "emulated", "too_many", str(len(request.stop)), str(MOST_STOPS))
             self.notices.append(told)
-        self._give("stopSequences", list(request.stop[:_MOST_STOPS]) or None, accepted=True, where="stop")
+        self._give("stopSequences", list(request.stop[:MOST_STOPS]) or None, accepted=True, where="stop")
         self._give("seed", request.seed, accepted=True, where="seed")
         if not request.wants_logprobs:
             return

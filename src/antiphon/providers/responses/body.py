@@ -63,7 +63,7 @@ def edit_body(request: Request, target: Target, *, media: InlineMedia) -> Writte
     elsewhere = drop_elsewhere(body)
     check_fields(body, target, known=_LOOKED_AT)
     lacking = [name for name in _BESIDE if name in body and name not in quirks.responses_fields]
-    dropped = [Notice(name, "dropped", _LACKS) for name in lacking if body.pop(name) != Raw(b"null")]
+    dropped = [_lacks(name) for name in lacking if body.pop(name) != Raw(b"null")]
     notices = [*elsewhere, *dropped]
     if request.max_output_tokens is not None:
         body["max_output_tokens"] = request.max_output_tokens
@@ -221,7 +221,12 @@ def _put_sampling(body: dict[str, object], request: Request, quirks: Quirks, *, 
         if accepted:
             body[name] = value
         else:
-            notices.append(Notice(name, "dropped", _LACKS))
+            notices.append(_lacks(name))
+
+
+def _lacks(name: str) -> Notice:
+    """The decoder ends the answer before a stop sequence. Nothing stands in for the others."""
+    return Notice(name, "emulated" if name == "stop" else "dropped", _LACKS)
 
 
 def _put_text(body: dict[str, object], request: Request) -> None:

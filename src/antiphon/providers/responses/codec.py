@@ -20,6 +20,7 @@ from antiphon.providers.responses.parts import media_urls
 from antiphon.providers.responses.reader import Expected
 from antiphon.providers.shared.faults import http_fault
 from antiphon.providers.shared.framing import Framing
+from antiphon.providers.stop_sequences import stopping_at
 
 __all__ = ["ResponsesCodec"]
 
@@ -81,7 +82,8 @@ class ResponsesCodec:
                 hidden_limit=request.max_output_tokens,
                 thoughts=thoughts,
             )
-        return Framing(ResponsesFrames(expected, target), target, content_type=content_type)
+        framing = Framing(ResponsesFrames(expected, target), target, content_type=content_type)
+        return stopping_at(() if "stop" in quirks.responses_fields else request.stop, framing)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""

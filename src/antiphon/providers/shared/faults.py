@@ -16,7 +16,6 @@ from antiphon.providers.shared.waits import asked_wait, header_wait
 __all__ = ["broken_off", "fault_of", "http_fault", "protocol_fault"]
 
 _TEXT_LIMIT = 4000
-_OVERLOAD_WAIT_S = 5.0
 _QUOTA = re.compile(
     r"insufficient[ _](?:quota|balance|credit|fund)|exceeded your current quota|billing|out of credits|payment required"
     r"|credit balance|not enough credits|arrears|\u4f59\u989d\u4e0d\u8db3|\u6b20\u8d39",
@@ -140,7 +139,7 @@ def _overloaded(target: Target, wait_s: float | None, *, detail: str) -> Fault:
         code="upstream_overloaded",
         status=503,
         retryable=True,
-        retry_after_s=wait_s if wait_s is not None else _OVERLOAD_WAIT_S,
+        retry_after_s=wait_s,
         detail=detail,
     )
 

@@ -1,0 +1,157 @@
+"""From the candidates of a route to one answer: ask, and ask again or elsewhere while no output was sent."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from antiphon.engine.attempts import Call, attempt
+from antiphon.engine.course import Course
+from antiphon.engine.prepare import Material, Parts, Plan, nowhere_to_go, shortened
+from antiphon.engine.reception import Reception
+from antiphon.engine.record import Attempt
+from antiphon.engine.retries import acts
+from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault
+from antiphon.protocol.request import Request
+from antiphon.protocol.target import Route, Target
+
+__all__ = ["Trying"]
+
+
+class Trying:
+    """The attempts of one run. Use `first` and then `answer`, once."""
+
+    __slots__ = ("_cannot", "_client", "_course", "_limit", "_material", "_reception", "_request")
+
+    def __init__(
+        self, parts: Parts, request: Request, *, material: Material, route: Route, reception: Reception
+    ) -> None:
+        self._client = parts.client
+        self._request = request
+        self._material: Material | None = material
+        self._course = Course(request, route, policy=parts.retries, clock=parts.clock, record=reception.record)
+        self._reception = reception
+        self._cannot: RequestFault | None = None  # why the first candidate could not be asked
+        self._limit: asyncio.Timeout | None = None
+
+    async def first(self) -> Plan:
+        """What is sent to the first candidate that it can be said to.
+
+        Raises:
+            Fault: it can be said to nobody: why it could not be said to the first.
+        """
+        plan = await self._next()
+        if plan is None:
+            raise self._cannot or nowhere_to_go()
+        return plan
+
+    async def answer(self, plan: Plan) -> None:
+        """Ask until somebody has answered.
+
+        Raises:
+            Fault: nobody did, or one failed when there was output already.
+        """
+        reception, course = self._reception, self._course
+        reception.on_output = self._settle
+        try:
+            while True:
+                trace = course.attempt(plan.call.target)
+                reception.begin(trace)
+                try:
+                    await self._ask(plan.call, trace)
+                except Fault as fault:
+                    trace.outcome = fault.code or fault.type
+                    course.judge("failed")
+                    plan = await self._after(fault, plan, trace=trace)
+                else:
+                    trace.outcome = "served"
+                    course.judge("served")
+                    reception.end()
+                    return
+        finally:
+            reception.on_output = None
+
+    def _ask(self, call: Call, trace: Attempt) -> Coroutine[None, None, None]:
+        reception, patience_s = self._reception, self._request.fallback_s
+        if patience_s is not None and self._course.left:
+            return self._ask_for_a_while(call, trace, patience_s=patience_s)
+        return attempt(call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
+
+    async def _ask_for_a_while(self, call: Call, trace: Attempt, *, patience_s: float) -> None:
+        reception = self._reception
+        try:
+            async with asyncio.timeout(patience_s) as self._limit:
+                await attempt(call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
+        except TimeoutError as error:
+            raise _too_slow(call.target, patience_s) from error
+        finally:
+            self._limit = None
+
+    async def _after(self, fault: Fault, plan: Plan, *, trace: Attempt) -> Plan:
+        """What to ask after this failure. Raises the fault that the client is told when there is nothing."""
+        shorter = self._shorter(plan, fault)
+        if shorter is not None:
+            trace.decision = "shorten"
+            return shorter
+        reception, course = self._reception, self._course
+        acted = acts(self._request)
+        decision = course.after(
+            fault, elapsed_ms=reception.elapsed_ms(), output_sent=reception.output_sent, acted=acted
+        )
+        if decision.verb == "next_candidate":
+            following = await self._next(fault)
+            if following is not None:
+                trace.decision = decision.verb
+                return following
+            decision = course.after(fault, elapsed_ms=reception.elapsed_ms(), acted=acted)
+        trace.decision = decision.verb
+        if decision.verb == "stop_output_sent":
+            raise fault
+        if decision.verb != "retry":
+            raise course.to_tell(fault)
+        await course.wait(decision, trace)
+        return plan
+
+    async def _next(self, after: Fault | None = None) -> Plan | None:
+        """What is sent to the next candidate that it can be said to."""
+        while self._material is not None and (candidate := self._course.next(after)) is not None:
+            try:
+                plan = await self._material.plan(candidate.target)
+            except RequestFault as fault:
+                self._course.unable(fault)
+                self._cannot = self._cannot or fault
+                continue
+            if not self._course.left:
+                self._material = None  # it may be large, and a stream may stay open for long
+            self._go(plan)
+            return plan
+        return None
+
+    def _go(self, plan: Plan) -> None:
+        """This is what is asked now, and what the answer's headers shall tell."""
+        reception = self._reception
+        reception.vault.plan = plan
+        reception.record.notices = list(plan.notices)
+        reception.sink.prepare(reception.record.notices, plan.call.target, fallback=self._course.fallback())
+
+    def _shorter(self, plan: Plan, fault: Fault) -> Plan | None:
+        if fault.code != "context_length_exceeded" or self._reception.output_sent:
+            return None
+        shorter = shortened(plan) if self._request.truncation == "auto" else None
+        if shorter is not None:
+            self._course.forget_attempt()
+            self._go(shorter)
+        return shorter
+
+    def _settle(self) -> None:
+        """There is output, and with it no way back."""
+        self._material = None
+        if self._limit is not None:
+            self._limit.reschedule(None)
+
+
+def _too_slow(target: Target, patience_s: float) -> Fault:
+    return UpstreamFault(
+        f"The provider {target.provider} gave no output within {patience_s:g} seconds.",
+        code="upstream_timeout",
+        status=504,
+        retryable=True,
+    )

@@ -1,0 +1,314 @@
+"""Several places for one name: who is asked, who answers, and what is left of those that failed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.stage import Json, output_text
+from tests.helpers.gateway import Answer, Gateway
+from tests.helpers.stream import Checked, check_response, check_stream
+from tests.helpers.upstream import (
+    Brain,
+    Part,
+    Reply,
+    Script,
+    Seen,
+    ThreadedUpstream,
+    answer,
+    answer_like,
+    chat_json,
+    error,
+    sse,
+    stream,
+    text_chunks,
+    tool_call_chunks,
+)
+
+EVENTS = {"content-type": "text/event-stream"}
+
+
+class Pair:
+    """Two providers that both list the model `m`. Each does as its script says."""
+
+    def __init__(self, gateway: Gateway, upstreams: list[ThreadedUpstream], told: dict[str, Brain]) -> None:
+        self.gateway = gateway
+        self._upstreams = upstreams
+        self._told = told
+
+    def script(self, *scripts: Script) -> None:
+        for name, script in zip(("one", "two"), scripts, strict=True):
+            self._told[name] = _brain(script)
+        self._asked = [len(upstream.requests) for upstream in self._upstreams]
+
+    @property
+    def asked(self) -> list[int]:
+        """How often each was asked since it was told what to do."""
+        return [len(upstream.requests) - before for upstream, before in zip(self._upstreams, self._asked, strict=True)]
+
+    def heard(self, which: int) -> list[Seen]:
+        return self._upstreams[which].requests[self._asked[which] :]
+
+    def send(self, *, path: str = "responses", **body: Any) -> Answer:
+        return self.gateway.request("POST", f"/v1/{path}", body={"model": "m", "input": "Hi", "store": False, **body})
+
+    def whole(self, **body: Any) -> tuple[Json, Answer]:
+        got = self.send(**body)
+        assert got.status == 200, got.body
+        return check_response(got.json), got
+
+    def stream(self, **body: Any) -> tuple[Checked, Answer]:
+        got = self.send(stream=True, **body)
+        assert got.status == 200, got.body
+        checked = check_stream(got.body)
+        assert checked.done
+        return checked, got
+
+    def record(self, response_id: str) -> Json:
+        found = self.gateway.request("GET", f"/v1/antiphon/runs/{response_id}")
+        while found.status == 404:
+            found = self.gateway.request("GET", f"/v1/antiphon/runs/{response_id}")
+        record: Json = found.json
+        return record
+
+
+def _brain(script: Script) -> Brain:
+    if isinstance(script, Reply):
+        return lambda _: script
+    if callable(script):
+        return script
+    replies = iter(script)
+    return lambda _: next(replies, error(400, "the test's script has no more replies"))
+
+
+@contextmanager
+def open_pair(data_dir: Path, *, second: Json | None = None, **config: Any) -> Iterator[Pair]:
+    told: dict[str, Brain] = {}
+
+    def brain(name: str) -> Brain:
+        def play(seen: Seen) -> Reply:
+            return told[name](seen)
+
+        return play
+
+    with ThreadedUpstream(brain("one")) as one, ThreadedUpstream(brain("two")) as two:
+        common = {"protocol": "chat", "models": ["m"]}
+        providers = {
+            "one": {**common, "base_url": one.url, "api_key": "sk-one"},
+            "two": {**common, "base_url": two.url, "api_key": "sk-two", **(second or {})},
+        }
+        with Gateway(None, data_dir, config={"providers": providers, **config}) as gateway:
+            yield Pair(gateway, [one, two], told)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with open_pair(tmp_path_factory.mktemp("pair"), limits={"first_byte_s": 0.5}) as opened:
+        yield opened
+
+
+def test_the_second_answers_when_the_first_is_overloaded(pair: Pair) -> None:
+    pair.script(error(503, "Busy."), answer(chat_json("Here.")))
+    response, got = pair.whole()
+    assert output_text(response) == "Here."
+    assert pair.asked == [1, 1]
+    assert got.headers["x-actual-model"] == "two/m"
+    assert got.headers["x-fallback-used"] == "true"
+    assert got.headers["x-fallback-from"] == "m"
+    assert got.headers["x-fallback-reason"] == "upstream_overloaded"
+
+
+def test_a_stream_tells_it_in_its_headers_too(pair: Pair) -> None:
+    pair.script(error(503, "Busy."), stream(*text_chunks("Here.")))
+    checked, got = pair.stream()
+    assert checked.text == "Here."
+    assert got.headers["x-actual-model"] == "two/m"
+    assert got.headers["x-fallback-reason"] == "upstream_overloaded"
+
+
+def test_nothing_is_told_when_the_first_answers(pair: Pair) -> None:
+    pair.script(answer(chat_json("Here.")), error(500, "Not asked."))
+    _, got = pair.whole()
+    assert got.headers["x-actual-model"] == "one/m"
+    assert not [name for name in got.headers if name.startswith("x-fallback")]
+    assert pair.asked == [1, 0]
+
+
+def test_the_same_place_is_asked_once_more_before_the_next_is(pair: Pair) -> None:
+    pair.script([error(500, "Boom."), answer(chat_json("Again."))], error(500, "Not asked."))
+    response, got = pair.whole()
+    assert output_text(response) == "Again."
+    assert pair.asked == [2, 0]
+    assert "x-fallback-used" not in got.headers
+    record = pair.record(response["id"])
+    assert [attempt["outcome"] for attempt in record["attempts"]] == ["upstream_error", "served"]
+    assert record["attempts"][0]["decision"] == "retry"
+    assert 0 <= record["attempts"][0]["wait"] <= 500
+
+
+def test_every_attempt_and_verdict_stands_in_the_record(pair: Pair) -> None:
+    pair.script(error(500, "Boom."), answer(chat_json("Here.")))
+    response, _ = pair.whole()
+    assert pair.asked == [2, 1]
+    record = pair.record(response["id"])
+    assert [(one["target"], one["verdict"]) for one in record["candidates"]] == [
+        ("one/m", "failed"),
+        ("two/m", "served"),
+    ]
+    assert [(one["number"], one["target"], one.get("decision")) for one in record["attempts"]] == [
+        (1, "one/m", "retry"),
+        (2, "one/m", "next_candidate"),
+        (3, "two/m", None),
+    ]
+    assert [one["status"] for one in record["attempts"]] == [500, 500, 200]
+
+
+def test_attempts_end_and_the_last_fault_is_told(pair: Pair) -> None:
+    pair.script(error(500, "Boom."), error(503, "Busy."))
+    got = pair.send()
+    assert (got.status, got.json["error"]["code"]) == (503, "upstream_overloaded")
+    assert pair.asked == [2, 1]
+
+
+def test_the_client_is_told_what_passes_rather_than_what_the_operator_must_mend(pair: Pair) -> None:
+    pair.script(error(429, "Slow down.", headers={"retry-after": "7"}), error(401, "Wrong key."))
+    got = pair.send()
+    assert (got.status, got.json["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert got.headers["retry-after"] == "7"
+
+
+def test_the_run_is_counted_for_the_one_that_answered(pair: Pair) -> None:
+    told = chat_json("Here.")
+    pair.script(error(503, "Busy."), answer(told))
+    response, _ = pair.whole(store=True)
+    raw = response["id"].removeprefix("resp_")
+    (row,) = pair.gateway.sql(
+        f"SELECT provider, upstream_model, input_tokens, status FROM runs WHERE id = x'{raw}'"  # noqa: S608 - hex digits
+    )
+    assert row == ("two", "m", told["usage"]["prompt_tokens"], "completed")
+
+
+def test_what_failed_leaves_no_trace_in_the_answer(pair: Pair) -> None:
+    """It opened, told its usage, its tier and its fingerprint, and then broke without a word of output."""
+    told: Json = {"id": "x", "choices": [], "model": "other", "service_tier": "flex", "system_fingerprint": "fp_bad"}
+    usage = {"prompt_tokens": 999, "completion_tokens": 999, "total_tokens": 1998}
+    empty = text_chunks("")[0]
+    pair.script(
+        stream(told, {**empty, "usage": usage}, "reset", done=False),
+        stream(*text_chunks("Here.")),
+    )
+    checked, got = pair.stream()
+    assert pair.asked == [2, 1]
+    assert checked.text == "Here."
+    assert checked.response["usage"]["input_tokens"] == 11
+    assert checked.response["service_tier"] != "flex"
+    assert [event["sequence_number"] for event in checked.events] == list(range(len(checked.events)))
+    assert got.headers["x-fallback-reason"] == "upstream_reset"
+    pair.script(
+        stream(told, {**empty, "usage": usage}, "reset", done=False),
+        stream(*text_chunks("Here.")),
+    )
+    chat = pair.gateway.request(
+        "POST",
+        "/v1/chat/completions",
+        body={"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True},
+    )
+    assert b"fp_bad" not in chat.body
+    assert b"999" not in chat.body
+
+
+def test_after_output_nobody_else_is_asked(pair: Pair) -> None:
+    spoken: list[Part] = [*sse(*text_chunks("Hello")[:2], done=False), "reset"]
+    pair.script(Reply(spoken, headers=EVENTS, framing="chunked"), answer(chat_json("Not asked.")))
+    checked, _ = pair.stream()
+    assert checked.response["status"] == "failed"
+    assert checked.text == "Hello"
+    assert pair.asked == [1, 0]
+    record = pair.record(checked.response["id"])
+    assert record["attempts"][0]["decision"] == "stop_output_sent"
+    assert [one["verdict"] for one in record["candidates"]] == ["failed", "not_needed"]
+
+
+def test_a_call_that_was_begun_is_output(pair: Pair) -> None:
+    begun = sse(*tool_call_chunks("f", '{"a":1}')[:2], done=False)
+    pair.script(Reply([*begun, "reset"], headers=EVENTS, framing="chunked"), answer(chat_json("Not asked.")))
+    checked, _ = pair.stream(tools=[{"type": "function", "name": "f"}])
+    assert checked.response["status"] == "failed"
+    assert pair.asked == [1, 0]
+
+
+def test_a_place_that_does_not_begin_in_time_is_left_for_the_next(pair: Pair) -> None:
+    pair.script(Reply(["stall"], framing="raw"), lambda seen: answer_like(seen, "Here."))
+    checked, got = pair.stream()
+    assert checked.text == "Here."
+    assert pair.asked == [1, 1]
+    assert got.headers["x-fallback-reason"] == "upstream_timeout"
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_what_is_wrong_with_the_request_is_not_asked_elsewhere(pair: Pair, status: int) -> None:
+    pair.script(error(status, "Bad tool."), answer(chat_json("Not asked.")))
+    assert pair.send().status == 400
+    assert pair.asked == [1, 0]
+
+
+def test_what_one_cannot_be_told_is_told_another(tmp_path: Path) -> None:
+    tools = [{"type": "image_generation"}]
+    with open_pair(tmp_path, second={"protocol": "responses", "quirks": "openai"}) as pair:
+        pair.script(
+            answer(chat_json("Not asked.")),
+            answer(
+                {"id": "r", "object": "response", "status": "completed", "model": "m", "output": [_message("Here.")]}
+            ),
+        )
+        response, got = pair.whole(tools=tools)
+        assert output_text(response) == "Here."
+        assert pair.asked == [0, 1]
+        assert got.headers["x-fallback-used"] == "true"
+        record = pair.record(response["id"])
+        assert [one["verdict"] for one in record["candidates"]] == ["tool_missing", "served"]
+        assert len(record["attempts"]) == 1
+
+
+def _message(text: str) -> Json:
+    part = {"type": "output_text", "text": text, "annotations": []}
+    return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+
+
+def test_what_nobody_can_be_told_is_refused_with_the_first_ones_reason(pair: Pair) -> None:
+    pair.script(answer(chat_json("Not asked.")), answer(chat_json("Not asked.")))
+    got = pair.send(tools=[{"type": "mcp", "server_label": "s", "server_url": "https://example.com/mcp"}])
+    assert got.status == 400
+    assert got.json["error"]["param"].startswith("tools")
+    assert pair.asked == [0, 0]
+
+
+def test_one_that_asks_for_a_short_pause_is_waited_for_when_it_is_alone(tmp_path: Path) -> None:
+    replies = [error(429, "Slow down.", headers={"retry-after-ms": "30"}), answer(chat_json("Now."))]
+    with ThreadedUpstream(replies) as up, Gateway(up.url, tmp_path) as gateway:
+        got = gateway.create(input="Hi")
+        assert output_text(check_response(got.json)) == "Now."
+        record = gateway.request("GET", f"/v1/antiphon/runs/{got.json['id']}").json
+        assert 30 <= record["attempts"][0]["wait"] <= 30 + 250
+
+
+def test_one_that_asks_for_a_long_pause_is_not(tmp_path: Path) -> None:
+    replies = [error(429, "Slow down.", headers={"retry-after": "60"}), answer(chat_json("Not asked."))]
+    with ThreadedUpstream(replies) as up, Gateway(up.url, tmp_path) as gateway:
+        got = gateway.create(input="Hi")
+        assert (got.status, got.headers["retry-after"]) == (429, "60")
+        assert len(up.requests) == 1
+
+
+def test_an_outage_does_not_multiply_the_requests(tmp_path: Path) -> None:
+    """Ten repeats in a minute, whatever the number of requests below a hundred."""
+    with ThreadedUpstream(error(500, "Boom.")) as up, Gateway(up.url, tmp_path, config=_quick()) as gateway:
+        for _ in range(12):
+            assert gateway.create(input="Hi").status == 502
+        assert len(up.requests) == 12 + 10
+
+
+def _quick() -> Json:
+    return {"retries": {"max_wait_s": 0}}
