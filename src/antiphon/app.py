@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import os
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from msgspec import Struct
 from starlette.middleware.cors import CORSMiddleware
@@ -43,6 +45,8 @@ from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
 from antiphon.store.base import StoreSettings
 from antiphon.store.sql import SqlStore
+from antiphon.tools.base import HostedKind
+from antiphon.tools.web.build import open_web_search
 from antiphon.upstream.addresses import AddressPolicy
 from antiphon.upstream.client import UpstreamClient
 from antiphon.upstream.fetch import FetchSettings, GuardedFetcher
@@ -150,10 +154,33 @@ class _Lasting(Struct, frozen=True):
     store: SqlStore
     keys: KeyRing
     client: UpstreamClient
+    tools: "_Tools"
     telemetry: Telemetry
     clock: SystemClock
     ids: SystemIds
     since: int
+
+
+class _Tools:
+    """Hosted tools. Those of earlier settings are closed at the end: runs that began with them may go on for long."""
+
+    def __init__(self, stack: AsyncExitStack, client: UpstreamClient, clock: SystemClock) -> None:
+        self._stack = stack
+        self._client = client
+        self._clock = clock
+        self._made_of: object = None
+        self._kinds: Sequence[HostedKind] = ()
+
+    async def under(self, settings: Settings) -> Sequence[HostedKind]:
+        """What there is under these settings. Raises `ConfigError`."""
+        made_of = (settings.search_engine, settings.web_search)
+        if made_of != self._made_of:
+            opening = open_web_search(
+                settings, self._client, monotonic=self._clock.monotonic, new_mark=partial(secrets.token_hex, 8)
+            )
+            search = await self._stack.enter_async_context(opening)
+            self._made_of, self._kinds = made_of, () if search is None else (search,)
+        return self._kinds
 
 
 @asynccontextmanager
@@ -185,6 +212,7 @@ async def _open_lasting(settings: Settings, *, progress: Progress, shared: Share
             store=store,
             keys=keys,
             client=client,
+            tools=_Tools(stack, client, clock),
             telemetry=Telemetry(log=log.write if log else None, timestamp=Timestamp()),
             clock=clock,
             ids=SystemIds(),
@@ -246,6 +274,7 @@ async def _parts(settings: Settings, lasting: _Lasting, *, router: ModelRouter) 
         limits=_limits(settings),
         sealer=Sealer(seal_keys),
         retries=RetryPolicy(settings.retries),
+        tools=await lasting.tools.under(settings),
     )
 
 

@@ -160,6 +160,7 @@ _NAMED = tagged(
         "function": record({"name": TEXT}),
         "custom": record({"name": TEXT}),  # OpenAI's, as are allowed tools that are no functions
         "allowed_tools": record({"mode": one_of("auto", "required"), "tools": list_of(record({"type": TEXT}))}),
+        "web_search_preview": record({}),
     }
 )
 

@@ -187,6 +187,7 @@ def test_metrics_that_are_named_exist() -> None:
             record.Timing,
             record.Candidate,
             record.Attempt,
+            record.RoundTrace,
             record.ItemTrace,
             Notice,
         )

@@ -94,6 +94,12 @@ class Course:
         self._record.attempts.append(trace)
         return trace
 
+    def begin_round(self) -> None:
+        """Another round, which only the place that answered can go on with: it has attempts of its own."""
+        self._attempts = self._repeats = 0
+        self.left = []
+        self._policy.budget.requests += 1
+
     def forget_attempt(self) -> None:
         """The last attempt does not count: another request comes of it, not the same once more."""
         self._attempts -= 1

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from antiphon.engine.ports import Store
+from antiphon.engine.retold import Retold, recalled_hosted, retell
 from antiphon.engine.seal import Sealer
 from antiphon.engine.states import StateOpener, enveloped
 from antiphon.protocol.faults import RequestFault, previous_response_not_found
@@ -37,12 +38,14 @@ class History(Struct, frozen=True):
         own: this request's own items alone, which is what gets stored.
         ancestors: the turns this one continues, oldest first.
         notices: what could not be opened.
+        retold: calls of hosted tools that ran here, in order.
     """
 
     items: tuple[InputItem, ...]
     own: tuple[InputItem, ...]
     ancestors: tuple[Turn, ...] = ()
     notices: tuple[Notice, ...] = ()
+    retold: tuple[Retold, ...] = ()
 
 
 class _StoredItem(Struct, frozen=True):
@@ -76,16 +79,17 @@ async def load_history(request: Request, tenant: Tenant, *, store: Store, sealer
     items = await _resolve_references(request.input, tenant, store=store, opener=opener)
     own = items if items is request.input else tuple(enveloped(item, sealer, tenant) for item in items)
     items = opener.items(items)
-    if request.previous_response_id is None:
-        check_calls(items)
-        return History(items, own, notices=tuple(opener.notices))
-    turns = await store.chain(tenant, request.previous_response_id)
-    if turns is None:
-        raise previous_response_not_found(response_id_text(request.previous_response_id))
-    earlier = [item for turn in turns for item in _turn_items(turn, opener)]
-    items = (*earlier, *items)
+    turns: Sequence[Turn] = ()
+    if request.previous_response_id is not None:
+        found = await store.chain(tenant, request.previous_response_id)
+        if found is None:
+            raise previous_response_not_found(response_id_text(request.previous_response_id))
+        turns = found
+        items = (*[item for turn in turns for item in _turn_items(turn, opener)], *items)
+    items, missed = await recalled_hosted(items, tenant, store=store, sealer=sealer)
+    items, retold = retell(items)
     check_calls(items)
-    return History(items, own, tuple(turns), tuple(opener.notices))
+    return History(items, own, tuple(turns), (*opener.notices, *missed), retold)
 
 
 def only_messages(items: Iterable[InputItem]) -> bool:

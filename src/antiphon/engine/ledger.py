@@ -67,6 +67,8 @@ def run_row(ended: Ended, record: Record) -> RunRow:
     record.usage_estimated = bool(usage and usage.estimated is True)
     if usage is not None and target is not None and target.price is not None:
         record.cost_micros = target.price.cost(usage)
+    if record.tool_cost_micros:
+        record.cost_micros = (record.cost_micros or 0) + record.tool_cost_micros
     return RunRow(
         id=ended.id,
         key_id=KeyId(record.caller.key_id),

@@ -20,6 +20,7 @@ __all__ = ["Meter", "estimate_tokens"]
 
 #: UTF-8 bytes per token, roughly true of English text for all current vocabularies. Only used where nobody counted.
 _BYTES_PER_TOKEN = 4
+_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
 def estimate_tokens(size_bytes: int) -> int:
@@ -35,10 +36,11 @@ class Meter(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    before: Usage | None = None  # of the rounds that are over
 
     def see(self, usage: UsageSeen) -> None:
         """Take a report of the upstream's."""
-        for name in self.__struct_fields__:
+        for name in _COUNTS:
             value = getattr(usage, name)
             if value is not None:
                 setattr(self, name, value)
@@ -53,7 +55,7 @@ class Meter(Struct):
         sent = estimate_tokens(request_bytes) if sent is None else sent
         written = estimate_tokens(_size(output())) if written is None else written
         cached = min(self.cached_tokens or 0, sent)
-        return Usage(
+        usage = Usage(
             sent,
             written,
             sent + written,
@@ -61,6 +63,23 @@ class Meter(Struct):
             OutputDetails(min(self.reasoning_tokens or 0, written)),
             True if estimated else UNSET,
         )
+        return usage if self.before is None else _sum(self.before, usage)
+
+    def next_round(self, *, request_bytes: int, output: Callable[[], tuple[OutputItem, ...]]) -> "Meter":
+        """A meter for another round of the same run, which adds to what this one has."""
+        return Meter(before=self.total(request_bytes=request_bytes, output=output))
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    kept, more = one.input_tokens_details, other.input_tokens_details
+    return Usage(
+        one.input_tokens + other.input_tokens,
+        one.output_tokens + other.output_tokens,
+        one.total_tokens + other.total_tokens,
+        InputDetails(kept.cached_tokens + more.cached_tokens, kept.cache_write_tokens + more.cache_write_tokens),
+        OutputDetails(one.output_tokens_details.reasoning_tokens + other.output_tokens_details.reasoning_tokens),
+        True if one.estimated is True or other.estimated is True else UNSET,
+    )
 
 
 def _size(output: tuple[OutputItem, ...]) -> int:

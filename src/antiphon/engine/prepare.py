@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct, field, structs
@@ -11,6 +13,7 @@ from antiphon.engine.asking import ask_for
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.fidelity import refuse_losses
 from antiphon.engine.history import History, load_history, only_messages
+from antiphon.engine.hosted import HostedTools, open_hosted
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Media, Router, Store
 from antiphon.engine.record import Arrival, Record
@@ -26,6 +29,7 @@ from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.target import Route, Target
 from antiphon.providers.base import Codec
+from antiphon.tools.base import HostedKind, OpenedTool
 
 __all__ = [
     "Material",
@@ -43,6 +47,7 @@ __all__ = [
 
 
 _RENEW_STEP_S = 86400
+_NO_FUNCTIONS: Mapping[str, OpenedTool] = MappingProxyType({})
 
 #: How much of the input is kept when an upstream says that it was too long, time after time.
 _KEPT_SHARES = (0.75, 0.4, 0.1)
@@ -89,6 +94,7 @@ class Parts(Struct, frozen=True):
     limits: RunLimits
     sealer: Sealer
     retries: RetryPolicy = field(default_factory=RetryPolicy)
+    tools: Sequence[HostedKind] = ()
 
 
 class Plan(Struct, frozen=True):
@@ -98,6 +104,7 @@ class Plan(Struct, frozen=True):
         media: what was fetched for it.
         whole: all items, before any was left out; the call may have fewer.
         notices: what is not done exactly as asked.
+        functions: whose calls are run here, by name.
         shortened: which share of it is kept: counts up, each time that it was too long for its model.
     """
 
@@ -106,14 +113,24 @@ class Plan(Struct, frozen=True):
     media: Mapping[str, str]
     whole: tuple[InputItem, ...]
     notices: tuple[Notice, ...]
+    functions: Mapping[str, OpenedTool] = _NO_FUNCTIONS
     shortened: int = 0
 
 
 class Material:
     """What every candidate's request is made from: the whole conversation, and the media that were fetched for it."""
 
-    def __init__(self, request: Request, tenant: Tenant, *, history: History, parts: Parts) -> None:
+    def __init__(
+        self,
+        request: Request,
+        tenant: Tenant,
+        *,
+        history: History,
+        parts: Parts,
+        hosted: HostedTools | None = None,
+    ) -> None:
         self.history = history
+        self.hosted = hosted
         self._request = _for_upstream(request, tenant, history=history)
         self._tenant = tenant
         self._parts = parts
@@ -132,6 +149,9 @@ class Material:
         full = self._request
         if not self._is_plain:
             full = await _at_home(full, self._tenant, target=target, parts=parts)
+        functions = _NO_FUNCTIONS
+        if self.hosted is not None:
+            full, functions = self.hosted.shown_to(full, partial(_is_native, codec, target))
         whole = full.input
         full = _fitting(full, target)
         urls = [url for url in codec.media_urls(full, target) if url not in self._media]
@@ -141,7 +161,7 @@ class Material:
         notices = (*self.history.notices, *full.notices, *encoded.notices)
         refuse_losses(notices, target)
         call = Call(without_body(full), target, codec, upstream_request(encoded, target))
-        return Plan(call, self.history, self._media, whole, notices)
+        return Plan(call, self.history, self._media, whole, notices, functions)
 
 
 async def gather(
@@ -160,7 +180,8 @@ async def gather(
     route = parts.router.route(ask_for(request, tenant, arrival=arrival, history=history))
     record.route(route)
     record.timing.routed = _passed_ms(parts, arrival)
-    return Material(request, tenant, history=history, parts=parts), route
+    hosted = await open_hosted(request, tenant, history=history, kinds=parts.tools) if parts.tools else None
+    return Material(request, tenant, history=history, parts=parts, hosted=hosted), route
 
 
 async def prepare(request: Request, tenant: Tenant, *, parts: Parts, record: Record, arrival: Arrival) -> Plan:
@@ -181,6 +202,10 @@ async def prepare(request: Request, tenant: Tenant, *, parts: Parts, record: Rec
             record.notices = list(plan.notices)
             return plan
     raise first or nowhere_to_go()
+
+
+def _is_native(codec: Codec, target: Target, kind: str) -> bool:
+    return target.hosted_tools == "native" and codec.hosts(kind, target)
 
 
 def nowhere_to_go() -> Fault:

@@ -3,9 +3,11 @@
 Until the first output leaves, nothing here is final: when an attempt fails before, the next one starts from nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from antiphon.engine.allowed import AllowedCalls
+from antiphon.engine.hosted import HostedCalls
 from antiphon.engine.meter import Meter
 from antiphon.engine.ports import Sink
 from antiphon.engine.record import Attempt, Record
@@ -14,6 +16,8 @@ from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler
 from antiphon.protocol.faults import Fault, UpstreamFault
 from antiphon.protocol.request import Notice, Request
+from antiphon.protocol.response import OutputItem
+from antiphon.tools.base import OpenedTool
 
 __all__ = ["Reception"]
 
@@ -42,20 +46,26 @@ class Reception:
 
     Attributes:
         output_sent: the client was sent output. From here on there is no way back.
+        round_has_output: of that some belongs to this round.
         on_output: called once, when the first output leaves.
+        hosted: takes out the calls of hosted tools that run here, where there are any.
     """
 
     __slots__ = (
+        "_hosts",
         "_new_assembler",
         "_notes",
+        "_round_from",
         "_trace",
         "allowed",
         "assembler",
         "elapsed_ms",
+        "hosted",
         "meter",
         "on_output",
         "output_sent",
         "record",
+        "round_has_output",
         "service_tier",
         "sink",
         "stopped",
@@ -86,6 +96,14 @@ class Reception:
         self.service_tier: str | None = None
         self.output_sent = False
         self.on_output: Callable[[], None] | None = None
+        self.hosted: HostedCalls | None = None
+        self._hosts: Callable[[], HostedCalls | None] = _no_hosts
+        self._round_from = 0  # of the output, where this round's begins
+        self.round_has_output = False
+
+    def expect(self, owners: Mapping[str, OpenedTool], *, most: int | None) -> None:
+        """From the next attempt on, calls of these functions are hosted tools'; `most` of them in one round."""
+        self._hosts = partial(HostedCalls, owners, most=most) if owners else _no_hosts
 
     def open(self) -> None:
         """Hand over what every response begins with. Once, before the first attempt."""
@@ -101,11 +119,46 @@ class Reception:
             self.allowed = self.allowed.anew() if self.allowed is not None else None
             self.stopped = self.service_tier = None
         self._trace = trace
+        self.hosted = self._hosts()
+
+    async def end_round(self) -> None:
+        """The model has answered, and the response goes on: close what it wrote."""
+        await self._write(self.assembler.close_all())
+
+    def begin_round(self, trace: Attempt, *, request_bytes: int) -> None:
+        """Another round's attempt. What earlier rounds wrote stays."""
+        self.meter = self.meter.next_round(request_bytes=request_bytes, output=self.round_output)
+        self._round_from = len(self.assembler.output())
+        self.repeat_round(trace)
+
+    def repeat_round(self, trace: Attempt) -> None:
+        """The same round from its beginning: an attempt that gave no output leaves nothing."""
+        self.meter = Meter(before=self.meter.before)
+        self.allowed = self.allowed.anew() if self.allowed is not None else None
+        self.stopped = None
+        self.round_has_output = False
+        self._trace = trace
+        self.hosted = self._hosts()
+
+    def round_output(self) -> tuple[OutputItem, ...]:
+        """The items of this round, as they are now."""
+        return self.assembler.output()[self._round_from :]
+
+    def tokens_written(self) -> int:
+        """By all rounds so far, this one included."""
+        return self.meter.total(request_bytes=0, output=self.round_output).output_tokens
+
+    async def emit(self, output: Sequence[deltas.OutputDelta]) -> None:
+        """Tell the client what the gateway itself does. It counts as output."""
+        if output:
+            await self._write(self.assembler.feed(output))
 
     def take_now(self, batch: list[deltas.Delta]) -> bool:
         """Deal with a piece of text at once, as nearly all reads of a stream are; false for everything else."""
         first = batch[0]
-        if len(batch) != 1 or type(first) is not deltas.Text or not self.output_sent or not self.sink.ready:
+        if len(batch) != 1 or type(first) is not deltas.Text or not self.output_sent or self.hosted is not None:
+            return False
+        if not self.sink.ready:
             return False
         caused = self.assembler.feed((first,))
         if len(caused) > 1:  # the text opened an item
@@ -126,12 +179,20 @@ class Reception:
         if notes:
             self._tell(notes)
         if caused:
-            if len(caused) > 1 or type(caused[0]) is not events.TextDelta:
-                self.trace(caused)
-            await self.sink.write(caused)
+            await self._write(caused)
         if broke is not None:
             raise broke
         return self.stopped is not None
+
+    async def _write(self, caused: Sequence[events.Event]) -> None:
+        if not caused:
+            return
+        if not self.output_sent:
+            self._begin_output()
+        self.round_has_output = True
+        if len(caused) > 1 or type(caused[0]) is not events.TextDelta:
+            self.trace(caused)
+        await self.sink.write(caused)
 
     def end(self) -> None:
         """The attempt was the last one, and has not failed: what was said without any output holds."""
@@ -162,6 +223,8 @@ class Reception:
                 broke = delta.fault
             elif self._note(delta):
                 notes.append(delta)  # type: ignore[arg-type]  # what is no output is outcome
+        if self.hosted is not None:
+            output = self.hosted.feed(output)
         if self.allowed is not None:
             output = self.allowed.filter(output)
         return output, notes, broke
@@ -212,3 +275,7 @@ class Reception:
                 if delta.service_tier in _TIERS:
                     self.service_tier = delta.service_tier
         return True
+
+
+def _no_hosts() -> HostedCalls | None:
+    return None

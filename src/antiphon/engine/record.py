@@ -17,7 +17,18 @@ from antiphon.protocol.response import CustomCallItem, FunctionCallItem
 from antiphon.protocol.target import Candidate as RouteCandidate
 from antiphon.protocol.target import Route, Target
 
-__all__ = ["Arrival", "Attempt", "Caller", "Candidate", "ItemTrace", "Record", "Timing", "encode_record", "first_line"]
+__all__ = [
+    "Arrival",
+    "Attempt",
+    "Caller",
+    "Candidate",
+    "ItemTrace",
+    "Record",
+    "RoundTrace",
+    "Timing",
+    "encode_record",
+    "first_line",
+]
 
 
 class Caller(Struct, frozen=True, omit_defaults=True):
@@ -95,6 +106,16 @@ class ItemTrace(Struct, omit_defaults=True):
     last_sequence: int | None = None
 
 
+class RoundTrace(Struct, omit_defaults=True):
+    """One answer of the model on the way to the response, where hosted tools ran here. `calls`: how many it led to."""
+
+    number: int
+    target: str
+    start: int
+    end: int
+    calls: int = 0
+
+
 class Candidate(Struct, omit_defaults=True):
     """One place that could have served, and what became of it."""
 
@@ -127,8 +148,10 @@ class Record(Struct, omit_defaults=True):
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     items: list[ItemTrace] = msgspec.field(default_factory=list)
     notices: list[Notice] = msgspec.field(default_factory=list)
+    rounds: list[RoundTrace] = msgspec.field(default_factory=list)
     usage_estimated: bool = False
     cost_micros: int | None = None
+    tool_cost_micros: int = 0
 
     def route(self, route: Route) -> None:
         """Note who could serve, and why others could not; all but those that are tried are not needed."""
@@ -157,7 +180,9 @@ class Record(Struct, omit_defaults=True):
         item = event.item
         name = item.name if isinstance(item, FunctionCallItem | CustomCallItem) else None
         tag = str(type(item).__struct_config__.tag)
-        self.items.append(ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name))
+        trace = ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name)
+        trace.round = len(self.rounds) + 1
+        self.items.append(trace)
 
 
 def _noted(candidate: RouteCandidate) -> Candidate:

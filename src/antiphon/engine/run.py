@@ -17,11 +17,13 @@ from msgspec import Raw, structs
 
 from antiphon.engine.fidelity import FIDELITY, fidelity_report
 from antiphon.engine.history import History
+from antiphon.engine.hosted import HostedTools
 from antiphon.engine.ledger import Ended, run_row, turn_row
 from antiphon.engine.ports import Sink
-from antiphon.engine.prepare import Parts, gather, renew, without_body
+from antiphon.engine.prepare import Parts, Plan, gather, renew, without_body
 from antiphon.engine.reception import Reception
 from antiphon.engine.record import Arrival, Record, Timing, first_line
+from antiphon.engine.rounds import Rounds
 from antiphon.engine.trying import Trying
 from antiphon.engine.vault import Vault
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
@@ -139,14 +141,26 @@ class Run:
             )
             self._request = without_body(self._request)
             trying = Trying(parts, self._request, material=material, route=route, reception=self._reception)
+            hosted = material.hosted
             del material
             plan = await trying.first()
             self.record.timing.encoded = self._elapsed_ms()
             if plan.history.ancestors:
                 await renew(plan.history, self.tenant, parts=parts)
-            await trying.answer(plan)
+            if hosted is None:
+                await trying.answer(plan)
+            else:
+                await self._answer_in_rounds(plan, trying, hosted)
         finally:
             self._task = None
+
+    async def _answer_in_rounds(self, plan: Plan, trying: Trying, hosted: HostedTools) -> None:
+        new_call_id = self._parts.ids.new_call_id
+        rounds = Rounds(self._request, trying=trying, reception=self._reception, new_call_id=new_call_id)
+        try:
+            await rounds.answer(plan)
+        finally:
+            await hosted.close()
 
     async def _fail(self, fault: Fault) -> Response:
         """Before the status: an HTTP error and a run row. After it: a failed response like any other."""
@@ -195,7 +209,7 @@ class Run:
         plan, reception = self._vault.plan, self._reception
         if plan is None:
             return None
-        return reception.meter.total(request_bytes=len(plan.call.upstream.body), output=reception.assembler.output)
+        return reception.meter.total(request_bytes=len(plan.call.upstream.body), output=reception.round_output)
 
     def _target(self) -> Target | None:
         plan = self._vault.plan

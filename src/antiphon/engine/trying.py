@@ -69,6 +69,43 @@ class Trying:
         finally:
             reception.on_output = None
 
+    async def again(self, plan: Plan) -> None:
+        """Ask the one who has answered for another round. Nobody else can go on with it.
+
+        Raises:
+            Fault: it failed, and asking again made no sense, or the client had seen some of the round.
+        """
+        reception, course = self._reception, self._course
+        course.begin_round()
+        asked = reception.vault.plan or plan
+        request_bytes = len(asked.call.upstream.body)
+        reception.vault.plan = plan
+        begun = False
+        while True:
+            trace = course.attempt(plan.call.target)
+            if not begun:
+                reception.begin_round(trace, request_bytes=request_bytes)
+                begun = True
+            else:
+                reception.repeat_round(trace)
+            try:
+                await attempt(plan.call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
+            except Fault as fault:
+                trace.outcome = fault.code or fault.type
+                decision = course.after(
+                    fault,
+                    elapsed_ms=reception.elapsed_ms(),
+                    output_sent=reception.round_has_output,
+                    acted=acts(plan.call.request),
+                )
+                trace.decision = decision.verb
+                if decision.verb != "retry":
+                    raise
+                await course.wait(decision, trace)
+            else:
+                trace.outcome = "served"
+                return
+
     def _ask(self, call: Call, trace: Attempt) -> Coroutine[None, None, None]:
         reception, patience_s = self._reception, self._request.fallback_s
         if patience_s is not None and self._course.left:
@@ -129,6 +166,8 @@ class Trying:
         """This is what is asked now, and what the answer's headers shall tell."""
         reception = self._reception
         reception.vault.plan = plan
+        most = 1 if self._request.parallel_tool_calls is False else None
+        reception.expect(plan.functions, most=most)
         reception.record.notices = list(plan.notices)
         reception.sink.prepare(reception.record.notices, plan.call.target, fallback=self._course.fallback())
 

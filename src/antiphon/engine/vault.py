@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 
 from antiphon.engine.prepare import Parts, Plan
+from antiphon.engine.retold import hosted_states
 from antiphon.engine.states import covered, lock_states, origin_of
 from antiphon.engine.thoughts import Keeper
 from antiphon.protocol.deltas import OutputDelta
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import CallState, Tenant
-from antiphon.protocol.response import CustomCallItem, FunctionCallItem, Response
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem, Response, WebSearchItem
 
 __all__ = ["Vault"]
 
-_CALLS = (FunctionCallItem, CustomCallItem)
+_KEPT = (FunctionCallItem, CustomCallItem, WebSearchItem)
 
 
 class Vault:
@@ -45,12 +46,17 @@ class Vault:
         origin = origin_of(self.plan.call.target)
         return lock_states(self._parts.sealer, self._tenant, owner=self._owner, origin=origin, states=states)
 
+    def _lock(self, content: bytes, purpose: bytes) -> bytes:
+        return self._parts.sealer.lock(self._tenant, content, purpose=purpose)
+
     def calls(self, response: Response, states: Mapping[str, bytes]) -> Sequence[CallState]:
         """What belongs to the calls, to be found when they come back alone."""
         hours = self._parts.limits.call_state_hours
-        if self.plan is None or not hours or not any(isinstance(item, _CALLS) for item in response.output):
+        if self.plan is None or not hours or not any(isinstance(item, _KEPT) for item in response.output):
             return ()
         keeper = Keeper(self._parts.sealer, self._parts.store, self._tenant)
         call = self.plan.call
         until = self._parts.clock.now() + hours * 3600
-        return keeper.kept(response, states, asked=call.request.input, target=call.target, until=until)
+        kept = keeper.kept(response, states, asked=call.request.input, target=call.target, until=until)
+        hosted = hosted_states(response.output, states, origin=origin_of(call.target), lock=self._lock)
+        return kept + [CallState(key, until, body) for key, body in hosted]

@@ -110,6 +110,13 @@ class Assembler:
                 self._apply(delta)
         return self._log.take()
 
+    def close_all(self) -> list[events.Event]:
+        """Close whatever is open: the model has answered, but the response goes on."""
+        for key, _ in sorted(self._blocks.items(), key=lambda entry: entry[1].index):
+            self._close(key)
+        self._touched = None
+        return self._log.take()
+
     def output(self) -> tuple[OutputItem, ...]:
         """The items as they are now."""
         open_items = {block.index: block.snapshot("in_progress") for block in self._blocks.values()}

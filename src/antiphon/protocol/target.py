@@ -1,6 +1,7 @@
 """Where a request may go: the value that routing hands to a codec and to the network."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from msgspec import Raw, Struct, field
 
@@ -34,6 +35,7 @@ class Target(Struct, frozen=True):
         context_tokens: how much the model takes, input and output together, where that is known.
         price: what it costs, where that is known.
         strict: what cannot be done exactly as asked is refused.
+        hosted_tools: `native` leaves them to a provider that has them; `gateway` runs them here all the same.
         upstream_ids: `refuse` or `allow` ids of objects held at the operator's upstream account (`file_id` and such).
     """
 
@@ -55,6 +57,7 @@ class Target(Struct, frozen=True):
     context_tokens: int | None = None
     price: Price | None = None
     strict: bool = False
+    hosted_tools: Literal["native", "gateway"] = "native"
 
 
 class Needs(Struct, frozen=True):

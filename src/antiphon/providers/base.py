@@ -51,6 +51,9 @@ class Codec(Protocol):
     def encode(self, request: Request, target: Target, *, media: InlineMedia) -> Encoded:
         """Write the upstream request. Raises `RequestFault` for what the dialect cannot say."""
 
+    def hosts(self, kind: str, target: Target) -> bool:
+        """Whether tools of that type run at this provider."""
+
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The http(s) URLs in the request that this upstream must not or cannot fetch itself."""
 

@@ -5,6 +5,7 @@ A `HostedKind` is made once, when the gateway starts. For each response in which
 to the model, runs the calls, gives `Outcome.text` back to the model and `Outcome.action` to the client.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -13,7 +14,7 @@ from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import FunctionTool, HostedTool
 from antiphon.tools.sources import Source
 
-__all__ = ["Caller", "HostedKind", "OpenedTool", "Outcome"]
+__all__ = ["Caller", "Citer", "HostedKind", "OpenedTool", "Outcome"]
 
 
 class Caller(Struct, frozen=True):
@@ -51,6 +52,16 @@ class Outcome(Struct, frozen=True):
     detail: str = ""
 
 
+class Citer(Protocol):
+    """Finds in one text of the model's what it cites of a tool's results. The same for every split of the text."""
+
+    def feed(self, text: str) -> Sequence[Raw]:
+        """Annotations that are certain now; offsets are characters of the whole text."""
+
+    def end(self) -> Sequence[Raw]:
+        """The rest."""
+
+
 class OpenedTool(Protocol):
     """A tool while one response is made. Calls may overlap."""
 
@@ -71,6 +82,9 @@ class OpenedTool(Protocol):
         Raises nothing: what goes wrong is told in the outcome. Ends within the tool's own time limits. On cancel
         everything it waits for is dropped at once.
         """
+
+    def new_citer(self) -> Citer:
+        """For one text of the model's."""
 
     async def close(self) -> None:
         """Let go of what this response held. Called once, also after a cancel."""

@@ -105,6 +105,8 @@ def _allowed(choice: _ChoiceParams, tools: Sequence[Tool]) -> ToolChoice:
             continue
         if entry.type == "namespace":
             namespaces.add(entry.name or "")
+        else:
+            keys.add(entry.type)  # a hosted tool, which has no other name
         wire.append(raw)
     keys.update(_keys_in(namespaces, tools))
     if choice.mode == "required" and not wire:

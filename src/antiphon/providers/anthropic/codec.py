@@ -59,6 +59,10 @@ class AnthropicCodec:
             notices=written.notices,
         )
 
+    def hosts(self, kind: str, target: Target) -> bool:  # noqa: ARG002 - the same for all its models
+        """Searching the web."""
+        return kind.startswith("web_search")
+
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: where the upstream is not trusted to fetch, and documents that are no PDF."""
         if _is_verbatim(request) and target.fetches_urls:

@@ -55,6 +55,10 @@ class ChatCodec:
             notices=written.notices,
         )
 
+    def hosts(self, kind: str, target: Target) -> bool:  # noqa: ARG002 - the same for all
+        """None: what Chat knows of them is a matter of single models."""
+        return False
+
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: images where the upstream is not trusted to fetch, documents always."""
         return tuple(media_urls(request.input, _facts(target)))

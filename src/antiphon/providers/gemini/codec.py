@@ -83,6 +83,10 @@ class GeminiCodec:
             notices=(*params.notices, *transcript.notices, *parts.notices),
         )
 
+    def hosts(self, kind: str, target: Target) -> bool:  # noqa: ARG002 - the same for all its models
+        """Searching the web."""
+        return kind.startswith("web_search")
+
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: all that Google is not to fetch, or of which it must be told what they are."""
         return tuple(media_urls(request.input, _fetching(target, facts_of(target.model))))

@@ -66,6 +66,10 @@ class ResponsesCodec:
             notices=tuple(written.notices),
         )
 
+    def hosts(self, kind: str, target: Target) -> bool:  # noqa: ARG002 - the same for all
+        """Whatever there is: nobody knows all that such a provider has."""
+        return True
+
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: all, where the upstream is not trusted to fetch them from the public internet."""
         return () if target.fetches_urls else tuple(media_urls(request.input))

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from antiphon.tools.sources import Source, SourceBook
 
-__all__ = ["Citation", "CitationFinder"]
+__all__ = ["Citation", "CitationFinder", "LinkCiter"]
 
 #: More than any answer has.
 _MAX_CITATIONS = 1000
@@ -61,6 +61,23 @@ class _Found(NamedTuple):
     end: int
     source: Source | None = None
     cited: int = 0
+
+
+class LinkCiter:
+    """Implements `tools.base.Citer` over the sources of one response."""
+
+    __slots__ = ("_finder",)
+
+    def __init__(self, book: SourceBook) -> None:
+        self._finder = CitationFinder(book)
+
+    def feed(self, text: str) -> list[Raw]:
+        """More text; annotations of what is certain now."""
+        return [citation.annotation for citation in self._finder.feed(text)]
+
+    def end(self) -> list[Raw]:
+        """The text is complete."""
+        return [citation.annotation for citation in self._finder.end()]
 
 
 class CitationFinder:

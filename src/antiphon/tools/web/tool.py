@@ -13,6 +13,7 @@ from antiphon.tools.sources import Source, SourceBook, address_key, addresses_in
 from antiphon.tools.web import shown
 from antiphon.tools.web.arguments import Arguments, read_arguments
 from antiphon.tools.web.asked import Asked, asked
+from antiphon.tools.web.citations import LinkCiter
 from antiphon.tools.web.engine import ContextSize, Engine, EngineFault, Location, Query, search
 from antiphon.tools.web.extract import Page
 from antiphon.tools.web.functions import FIND, OPEN, SEARCH, web_functions
@@ -97,6 +98,10 @@ class OpenedSearch:
         if name in (OPEN, FIND) and reader is not None:
             return await self._visit(name, said, reader)
         return _failed(name[:80], "there is no such tool.", action)
+
+    def new_citer(self) -> "LinkCiter":
+        """See `OpenedTool`."""
+        return LinkCiter(self.book)
 
     async def close(self) -> None:
         """Nothing is held."""
