@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -36,12 +36,15 @@ from antiphon.local.model import Progress
 from antiphon.local.start import first_breath, local_model
 from antiphon.local.supervisor import LocalModel
 from antiphon.protocol.faults import StoreFault
+from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.codec import AnthropicCodec
 from antiphon.providers.chat.codec import ChatCodec
 from antiphon.providers.gemini.codec import GeminiCodec
 from antiphon.providers.responses.codec import ResponsesCodec
 from antiphon.routing.catalog import build_catalog, local_provider
 from antiphon.routing.doors import ResponsesOnly
+from antiphon.routing.health import TargetHealth
+from antiphon.routing.probes import keep_looking
 from antiphon.routing.router import ModelRouter
 from antiphon.store.base import StoreSettings
 from antiphon.store.sql import SqlStore
@@ -115,6 +118,11 @@ class Application:
                 services = await _services(settings, lasting)
                 background = await stack.enter_async_context(Background())
                 background.start(services.engine.keep_time())
+                background.start(
+                    keep_looking(
+                        self._servers, lambda: self.settings.health, client=lasting.client, health=lasting.health
+                    )
+                )
                 background.start(_purge(lasting, lambda: self.settings.store.run_days))
             except Exception as error:
                 _log.exception("startup failed")
@@ -128,6 +136,10 @@ class Application:
             await receive()
             await self.drain()  # our own server has done so already; others stop here first
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _servers(self) -> Iterable[Target]:
+        """A target at each server."""
+        return () if self.services is None else self.services.router.servers()
 
     def _serve(self, services: Services, settings: Settings) -> None:
         self.services = services
@@ -156,6 +168,7 @@ class _Lasting(Struct, frozen=True):
     client: UpstreamClient
     tools: "_Tools"
     telemetry: Telemetry
+    health: TargetHealth
     clock: SystemClock
     ids: SystemIds
     since: int
@@ -206,6 +219,7 @@ async def _open_lasting(settings: Settings, *, progress: Progress, shared: Share
         if isinstance(local, LocalModel):
             background.start(local.run())
             await first_breath(local)
+        health = TargetHealth(clock.monotonic)
         yield _Lasting(
             local=local,
             total=None if shared is None else shared.total,
@@ -213,7 +227,8 @@ async def _open_lasting(settings: Settings, *, progress: Progress, shared: Share
             keys=keys,
             client=client,
             tools=_Tools(stack, client, clock),
-            telemetry=Telemetry(log=log.write if log else None, timestamp=Timestamp()),
+            telemetry=Telemetry(log=log.write if log else None, timestamp=Timestamp(), unwell=health.unwell),
+            health=health,
             clock=clock,
             ids=SystemIds(),
             since=clock.now(),
@@ -228,12 +243,13 @@ async def _services(settings: Settings, lasting: _Lasting, *, before: Services |
     local = lasting.local
     extra = [local_provider(local.base_url, secret=local.api_key, context=local.context)] if local else []
     catalog = await asyncio.to_thread(build_catalog, settings, extra=extra)
-    router = ModelRouter(catalog, created=lasting.since)
+    router = ModelRouter(catalog, created=lasting.since, health=lasting.health)
     parts = await _parts(settings, lasting, router=router)
     if before is None:
         engine = Engine(parts)
     else:
         engine = before.engine
+        lasting.health.forgive()
         engine.use(parts)
     server = settings.server
     return Services(
@@ -273,6 +289,7 @@ async def _parts(settings: Settings, lasting: _Lasting, *, router: ModelRouter) 
         ids=lasting.ids,
         limits=_limits(settings),
         sealer=Sealer(seal_keys),
+        health=lasting.health,
         retries=RetryPolicy(settings.retries),
         tools=await lasting.tools.under(settings),
     )

@@ -78,7 +78,7 @@ def test_what_clients_send_makes_no_new_series(gateway: Gateway) -> None:
     flood(1)
     assert metrics(gateway).keys() == known
     labels = {label for name in known for label in re.findall(r"(\w+)=\"", name)}
-    assert labels <= {"route", "status", "provider", "kind", "le"}
+    assert labels <= {"route", "status", "provider", "outcome", "reason", "kind", "le"}
 
 
 def test_live_runs_are_counted_while_they_live(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,17 @@ EVENTS = {"content-type": "text/event-stream"}
 
 
 class Pair:
-    """Two providers that both list the model `m`. Each does as its script says."""
+    """Two providers that both have all models `m-*`. Each does as its script says."""
 
     def __init__(self, gateway: Gateway, upstreams: list[ThreadedUpstream], told: dict[str, Brain]) -> None:
         self.gateway = gateway
         self._upstreams = upstreams
         self._told = told
+        self._numbers = count()
 
     def script(self, *scripts: Script) -> None:
+        """For a model of its own: what happened to others is remembered."""
+        self.model = f"m-{next(self._numbers)}"
         for name, script in zip(("one", "two"), scripts, strict=True):
             self._told[name] = _brain(script)
         self._asked = [len(upstream.requests) for upstream in self._upstreams]
@@ -52,7 +56,9 @@ class Pair:
         return self._upstreams[which].requests[self._asked[which] :]
 
     def send(self, *, path: str = "responses", **body: Any) -> Answer:
-        return self.gateway.request("POST", f"/v1/{path}", body={"model": "m", "input": "Hi", "store": False, **body})
+        return self.gateway.request(
+            "POST", f"/v1/{path}", body={"model": self.model, "input": "Hi", "store": False, **body}
+        )
 
     def whole(self, **body: Any) -> tuple[Json, Answer]:
         got = self.send(**body)
@@ -94,7 +100,7 @@ def open_pair(data_dir: Path, *, second: Json | None = None, **config: Any) -> I
         return play
 
     with ThreadedUpstream(brain("one")) as one, ThreadedUpstream(brain("two")) as two:
-        common = {"protocol": "chat", "models": ["m"]}
+        common = {"protocol": "chat", "models": ["m-*"]}
         providers = {
             "one": {**common, "base_url": one.url, "api_key": "sk-one"},
             "two": {**common, "base_url": two.url, "api_key": "sk-two", **(second or {})},
@@ -114,9 +120,9 @@ def test_the_second_answers_when_the_first_is_overloaded(pair: Pair) -> None:
     response, got = pair.whole()
     assert output_text(response) == "Here."
     assert pair.asked == [1, 1]
-    assert got.headers["x-actual-model"] == "two/m"
+    assert got.headers["x-actual-model"] == f"two/{pair.model}"
     assert got.headers["x-fallback-used"] == "true"
-    assert got.headers["x-fallback-from"] == "m"
+    assert got.headers["x-fallback-from"] == pair.model
     assert got.headers["x-fallback-reason"] == "upstream_overloaded"
 
 
@@ -124,14 +130,14 @@ def test_a_stream_tells_it_in_its_headers_too(pair: Pair) -> None:
     pair.script(error(503, "Busy."), stream(*text_chunks("Here.")))
     checked, got = pair.stream()
     assert checked.text == "Here."
-    assert got.headers["x-actual-model"] == "two/m"
+    assert got.headers["x-actual-model"] == f"two/{pair.model}"
     assert got.headers["x-fallback-reason"] == "upstream_overloaded"
 
 
 def test_nothing_is_told_when_the_first_answers(pair: Pair) -> None:
     pair.script(answer(chat_json("Here.")), error(500, "Not asked."))
     _, got = pair.whole()
-    assert got.headers["x-actual-model"] == "one/m"
+    assert got.headers["x-actual-model"] == f"one/{pair.model}"
     assert not [name for name in got.headers if name.startswith("x-fallback")]
     assert pair.asked == [1, 0]
 
@@ -154,13 +160,13 @@ def test_every_attempt_and_verdict_stands_in_the_record(pair: Pair) -> None:
     assert pair.asked == [2, 1]
     record = pair.record(response["id"])
     assert [(one["target"], one["verdict"]) for one in record["candidates"]] == [
-        ("one/m", "failed"),
-        ("two/m", "served"),
+        (f"one/{pair.model}", "failed"),
+        (f"two/{pair.model}", "served"),
     ]
     assert [(one["number"], one["target"], one.get("decision")) for one in record["attempts"]] == [
-        (1, "one/m", "retry"),
-        (2, "one/m", "next_candidate"),
-        (3, "two/m", None),
+        (1, f"one/{pair.model}", "retry"),
+        (2, f"one/{pair.model}", "next_candidate"),
+        (3, f"two/{pair.model}", None),
     ]
     assert [one["status"] for one in record["attempts"]] == [500, 500, 200]
 
@@ -187,7 +193,7 @@ def test_the_run_is_counted_for_the_one_that_answered(pair: Pair) -> None:
     (row,) = pair.gateway.sql(
         f"SELECT provider, upstream_model, input_tokens, status FROM runs WHERE id = x'{raw}'"  # noqa: S608 - hex digits
     )
-    assert row == ("two", "m", told["usage"]["prompt_tokens"], "completed")
+    assert row == ("two", pair.model, told["usage"]["prompt_tokens"], "completed")
 
 
 def test_what_failed_leaves_no_trace_in_the_answer(pair: Pair) -> None:
@@ -213,7 +219,7 @@ def test_what_failed_leaves_no_trace_in_the_answer(pair: Pair) -> None:
     chat = pair.gateway.request(
         "POST",
         "/v1/chat/completions",
-        body={"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True},
+        body={"model": pair.model, "messages": [{"role": "user", "content": "Hi"}], "stream": True},
     )
     assert b"fp_bad" not in chat.body
     assert b"999" not in chat.body
@@ -308,6 +314,46 @@ def test_an_outage_does_not_multiply_the_requests(tmp_path: Path) -> None:
         for _ in range(12):
             assert gateway.create(input="Hi").status == 502
         assert len(up.requests) == 12 + 10
+
+
+def test_a_place_that_fails_time_and_again_is_spared_while_there_is_another(tmp_path: Path) -> None:
+    with open_pair(tmp_path, retries={"max_wait_s": 0}) as pair:
+        pair.script(error(500, "Boom."), answer(chat_json("Here.")))
+        for _ in range(3):
+            assert pair.whole()[1].headers["x-fallback-used"] == "true"
+        assert pair.asked == [5, 3], "the fifth failure in a row opens its circuit, in the third request"
+        response, got = pair.whole()
+        assert pair.asked == [5, 4]
+        assert got.headers["x-actual-model"] == f"two/{pair.model}"
+        record = pair.record(response["id"])
+        assert [(one["target"], one["verdict"]) for one in record["candidates"]] == [
+            (f"two/{pair.model}", "served"),
+            (f"one/{pair.model}", "circuit_open"),
+        ]
+        metrics = pair.gateway.request("GET", "/metrics").body.decode()
+        assert 'antiphon_spared_targets{provider="one",reason="circuit_open"} 1.0' in metrics
+        assert 'antiphon_attempts_total{outcome="upstream_error",provider="one"} 5.0' in metrics
+        assert 'antiphon_attempts_total{outcome="served",provider="two"} 4.0' in metrics
+
+
+def test_a_place_that_wants_a_pause_is_spared_and_asked_again_when_it_is_alone(tmp_path: Path) -> None:
+    with open_pair(tmp_path) as pair:
+        pair.script(error(429, "Slow down.", headers={"retry-after": "60"}), answer(chat_json("Here.")))
+        pair.whole()
+        pair.whole()
+        assert pair.asked == [1, 2]
+        got = pair.send(model=f"one/{pair.model}")
+        assert got.status == 429
+        assert pair.asked == [2, 2]
+
+
+def test_a_key_that_is_refused_is_spared_for_all_models_of_its_provider(tmp_path: Path) -> None:
+    with open_pair(tmp_path, second={"models": ["m-*", "n"]}) as pair:
+        pair.script(error(401, "Wrong key."), answer(chat_json("Here.")))
+        assert pair.whole()[1].headers["x-fallback-reason"] == "upstream_credential_error"
+        response, _ = pair.whole()
+        assert pair.asked == [1, 2]
+        assert pair.record(response["id"])["candidates"][1]["verdict"] == "cooling_down"
 
 
 def _quick() -> Json:

@@ -20,6 +20,7 @@ from antiphon.protocol.records import Tenant
 from antiphon.protocol.response import Response
 from antiphon.providers.chat.codec import ChatCodec
 from antiphon.routing.catalog import build_catalog
+from antiphon.routing.health import TargetHealth
 from antiphon.routing.router import ModelRouter
 from antiphon.store.migrate import migrate
 from antiphon.store.sql import SqlStore
@@ -73,6 +74,7 @@ async def _ask(upstream: ScriptedUpstream, media: MediaInliner, *, data_dir: Pat
                     ids=SystemIds(),
                     limits=RunLimits(),
                     sealer=Sealer([b"k" * 32]),
+                    health=TargetHealth(clock.monotonic),
                 )
             )
             request = parse_create(create_body(model="test/m", input=content))

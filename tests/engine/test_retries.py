@@ -32,6 +32,11 @@ def test_what_may_pass_is_asked_again_before_another_is(code: str) -> None:
     assert verb(upstream(code), others=1, attempts=2, repeats=1) == "next_candidate"
 
 
+def test_a_place_that_has_failed_too_often_is_not_asked_again_before_another() -> None:
+    assert verb(upstream("upstream_error"), others=1, spared=True) == "next_candidate"
+    assert verb(upstream("upstream_error"), spared=True) == "retry"
+
+
 @pytest.mark.parametrize("code", ELSEWHERE_FIRST)
 def test_who_is_busy_is_only_asked_again_when_there_is_nobody_else(code: str) -> None:
     assert verb(upstream(code), others=1) == "next_candidate"
@@ -131,6 +136,7 @@ standings = st.builds(
     output_sent=st.booleans(),
     acted=st.booleans(),
     has_budget=st.booleans(),
+    spared=st.booleans(),
 )
 faults = st.builds(
     upstream, st.sampled_from([*AGAIN, *ELSEWHERE_FIRST, *ELSEWHERE]), wait_s=st.none() | st.floats(0, 20)

@@ -64,7 +64,12 @@ class Gateway:
     """
 
     def __init__(self, upstream: str | None, data_dir: Path, *, config: Mapping[str, Any] | None = None) -> None:
-        document: dict[str, Any] = {"local": False, "server": {"port": 0, "access_log": False}, "providers": {}}
+        document: dict[str, Any] = {
+            "health": {"probes": "off"},
+            "local": False,
+            "server": {"port": 0, "access_log": False},
+            "providers": {},
+        }
         if upstream is not None:
             document["providers"] = {"test": {"base_url": upstream, "protocol": "chat", "api_key": "sk-upstream"}}
         for section, value in (config or {}).items():

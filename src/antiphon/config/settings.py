@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct, field
 
+from antiphon.config.health import HealthSettings
 from antiphon.config.origin import Origin
 from antiphon.config.retries import RetrySettings
 from antiphon.config.routes import ModelPattern, ModelSettings, RoutingSettings, Word
@@ -285,6 +286,9 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     limits: Annotated[LimitSettings, Meta(description="How long things may take.")] = field(
         default_factory=LimitSettings
+    )
+    health: Annotated[HealthSettings, Meta(description="How servers are looked at.")] = field(
+        default_factory=HealthSettings
     )
     retries: Annotated[RetrySettings, Meta(description="What is tried again when a provider fails.")] = field(
         default_factory=RetrySettings

@@ -6,7 +6,7 @@ its own counters take a lock each, and six of them would cost more than the prot
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -14,11 +14,33 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from antiphon.edge.asgi import Exchange
 from antiphon.edge.metrics import Family, families_of
+from antiphon.engine.record import Record
 from antiphon.protocol.records import RunRow
 
 __all__ = ["AccessLine", "Telemetry"]
 
 _BUCKETS_S = (0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+
+
+#: What becomes of attempts. All else is what a provider said of the request, in whatever words.
+_OUTCOMES = frozenset(
+    {
+        "served",
+        "left",
+        "model_not_found",
+        "rate_limit_exceeded",
+        "upstream_credential_error",
+        "upstream_error",
+        "upstream_overloaded",
+        "upstream_protocol_error",
+        "upstream_quota",
+        "upstream_reset",
+        "upstream_stall",
+        "upstream_timeout",
+        "upstream_truncated",
+        "upstream_unreachable",
+    }
+)
 
 
 class AccessLine(Struct, frozen=True):
@@ -73,14 +95,23 @@ class Telemetry:
     Args:
         log: takes one line of JSON per request; `None` for no access log.
         timestamp: the current time as the log writes it.
+        unwell: how many targets of a provider are in a state in which they are spared.
     """
 
-    def __init__(self, *, log: Callable[[bytes], None] | None, timestamp: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        *,
+        log: Callable[[bytes], None] | None,
+        timestamp: Callable[[], str],
+        unwell: Callable[[], Mapping[tuple[str, str], int]] = dict,
+    ) -> None:
         self._log = log
         self._timestamp = timestamp
+        self._unwell = unwell
         self._encode = msgspec.json.Encoder().encode
         self._requests: Counter[tuple[str, str]] = Counter()
         self._runs: Counter[tuple[str, str]] = Counter()
+        self._attempts: Counter[tuple[str, str]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
         self._seconds: dict[str, _Histogram] = {}
         self._first = _Histogram()
@@ -98,6 +129,12 @@ class Telemetry:
         for name, help_text, labels, counts in (
             ("antiphon_requests", "HTTP requests by route and status.", ("route", "status"), self._requests),
             ("antiphon_runs", "Model runs by provider and outcome.", ("provider", "status"), self._runs),
+            (
+                "antiphon_attempts",
+                "Calls of providers by provider and outcome.",
+                ("provider", "outcome"),
+                self._attempts,
+            ),
             ("antiphon_tokens", "Tokens by provider and kind.", ("provider", "kind"), self._tokens),
             ("antiphon_reloads", "Times that the settings were read anew, by result.", ("result",), self._reloads),
         ):
@@ -117,6 +154,14 @@ class Telemetry:
         yield CounterMetricFamily(
             "antiphon_not_stored", "Responses that should have been stored and could not be.", value=self._not_stored
         )
+        spared = GaugeMetricFamily(
+            "antiphon_spared_targets",
+            "Targets that are spared for what happened there, by provider and reason.",
+            labels=["provider", "reason"],
+        )
+        for values, count in self._unwell().items():
+            spared.add_metric(values, count)
+        yield spared
         yield GaugeMetricFamily("antiphon_live_runs", "Runs under way.", value=self._live_runs)
         yield GaugeMetricFamily("antiphon_workers", "Processes that serve.", value=1)
         yield CounterMetricFamily("antiphon_worker_restarts", "Processes that died and were replaced.", value=0)
@@ -137,23 +182,28 @@ class Telemetry:
         run = exchange.run
         row = run.row if run is not None else None
         first_ms = run.record.timing.first_event if run is not None else None
-        if row is not None:
-            self._count_run(row, first_ms)
+        if run is not None and row is not None:
+            self._count_run(row, run.record)
         for more in exchange.more_runs:
             if more.row is not None:
-                self._count_run(more.row, more.record.timing.first_event)
+                self._count_run(more.row, more.record)
         if run is not None and run.record.notices:
             self._not_stored += any(notice.reason == "store_unavailable" for notice in run.record.notices)
         if self._log is not None:
             self._log(self._encode(self._line(exchange, row, status=status, seconds=seconds, first_ms=first_ms)))
 
-    def _count_run(self, row: RunRow, first_ms: int | None) -> None:
+    def _count_run(self, row: RunRow, record: Record) -> None:
         self._runs[row.provider, row.status] += 1
         if row.input_tokens is not None and row.output_tokens is not None:
             self._tokens[row.provider, "input"] += row.input_tokens
             self._tokens[row.provider, "output"] += row.output_tokens
+        first_ms = record.timing.first_event
         if first_ms is not None:
             self._first.observe(first_ms / 1000)
+        for attempt in record.attempts:
+            outcome = attempt.outcome or "left"
+            provider = attempt.target.partition("/")[0]
+            self._attempts[provider, outcome if outcome in _OUTCOMES else "refused"] += 1
 
     def _line(
         self, exchange: Exchange, row: RunRow | None, *, status: int, seconds: float, first_ms: int | None

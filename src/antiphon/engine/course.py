@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from antiphon.engine.ports import Clock
+from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Attempt, Record
-from antiphon.engine.retries import Decision, RetryPolicy, Standing, only_elsewhere
+from antiphon.engine.retries import Decision, Standing, only_elsewhere
 from antiphon.protocol.faults import Fault, RequestFault
 from antiphon.protocol.target import Candidate, Fallback, Route, Target
 
@@ -45,6 +45,7 @@ class Course:
         "_attempts",
         "_candidates",
         "_clock",
+        "_health",
         "_policy",
         "_reason",
         "_record",
@@ -53,11 +54,12 @@ class Course:
         "left",
     )
 
-    def __init__(self, asked: Asked, route: Route, *, policy: RetryPolicy, clock: Clock, record: Record) -> None:
+    def __init__(self, asked: Asked, route: Route, *, parts: Parts, record: Record) -> None:
         self._asked = asked
         self._candidates = route.candidates
-        self._policy = policy
-        self._clock = clock
+        self._policy = parts.retries
+        self._clock = parts.clock
+        self._health = parts.health
         self._record = record
         self._at = 0
         self._attempts = 0
@@ -65,7 +67,7 @@ class Course:
         self._reason: str | None = None  # why it is not the first one
         self._told: Fault | None = None
         self.left = [0] if len(route.candidates) == 1 else _open(route.candidates)
-        policy.budget.requests += 1
+        parts.retries.budget.requests += 1
 
     def next(self, after: Fault | None = None) -> Candidate | None:
         """The next candidate, from now on the one that is being asked; `None` when none is left that could help."""
@@ -117,6 +119,7 @@ class Course:
             output_sent=output_sent,
             acted=acted,
             has_budget=self._policy.budget.has_room(self._clock.monotonic()),
+            spared=self._health.verdict(self._candidates[self._at].target) is not None,
         )
         decision = self._policy.decide(fault, standing)
         if decision.verb == "next_candidate":

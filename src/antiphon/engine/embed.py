@@ -100,9 +100,8 @@ class EmbeddingRun:
 
     async def _ask(self) -> Embedded:
         """Ask one candidate after the other, as the policy for retries has it."""
-        parts = self._parts
         route = self._routed()
-        course = Course(self._asked, route, policy=parts.retries, clock=parts.clock, record=self.record)
+        course = Course(self._asked, route, parts=self._parts, record=self.record)
         candidate = course.next()
         while candidate is not None:
             target = self._target = candidate.target
@@ -124,16 +123,22 @@ class EmbeddingRun:
         raise nowhere_to_go()
 
     async def _tried(self, target: Target, trace: Attempt, *, patience_s: float | None) -> EmbeddingsAnswer | Fault:
-        trace.start = self._elapsed_ms()
+        began = trace.start = self._elapsed_ms()
+        tried = self._parts.health.begin(target)
         try:
             answer = await self._exchange(target, trace=trace, first_byte_s=patience_s or target.first_byte_s)
         except Fault as fault:
+            if patience_s is None or fault.code != "upstream_timeout":  # the client's patience is no measure
+                tried.failed(fault)
             trace.outcome = fault.code or fault.type
             return fault
+        else:
+            tried.served(latency_ms=self._elapsed_ms() - began, streamed=False)
+            trace.outcome = "served"
+            return answer
         finally:
+            tried.left()
             trace.end = self._elapsed_ms()
-        trace.outcome = "served"
-        return answer
 
     def _routed(self) -> Route:
         """Where it may go. Those that make no embeddings, or not in this dialect, are none of the candidates."""

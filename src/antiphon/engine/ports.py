@@ -7,12 +7,13 @@ from typing import Protocol, Self
 from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.events import Event
 from antiphon.protocol.exchange import UpstreamRequest
+from antiphon.protocol.faults import Fault
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.records import CallState, RunRow, Tenant, Turn
 from antiphon.protocol.request import Notice
 from antiphon.protocol.target import Ask, Fallback, Route, Target
 
-__all__ = ["Client", "Clock", "Exchange", "Media", "Router", "Sink", "Store"]
+__all__ = ["Client", "Clock", "Exchange", "Health", "Media", "Router", "Sink", "Store", "Try"]
 
 
 class Clock(Protocol):
@@ -77,6 +78,29 @@ class Router(Protocol):
 
     def route(self, ask: Ask) -> Route:
         """Where this request may go now. Raises as `targets` does, and 503 when nothing may be tried."""
+
+
+class Try(Protocol):
+    """One attempt that is under way. Ends with the first call of one of its methods; further ones do nothing."""
+
+    def served(self, *, latency_ms: float | None = None, streamed: bool = True) -> None:
+        """There was an answer. `latency_ms`: until its first output."""
+
+    def failed(self, fault: Fault) -> None:
+        """There was none."""
+
+    def left(self) -> None:
+        """Nobody knows how it would have ended: the client has gone."""
+
+
+class Health(Protocol):
+    """What becomes of attempts at targets, for whoever chooses among them."""
+
+    def begin(self, target: Target) -> Try:
+        """An attempt at this target begins."""
+
+    def verdict(self, target: Target) -> str | None:
+        """Why it should not be tried now; `None`: it may be."""
 
 
 class Exchange(Protocol):

@@ -15,7 +15,7 @@ from antiphon.engine.fidelity import refuse_losses
 from antiphon.engine.history import History, load_history, only_messages
 from antiphon.engine.hosted import HostedTools, open_hosted
 from antiphon.engine.media import UrlFault, with_place
-from antiphon.engine.ports import Client, Clock, Media, Router, Store
+from antiphon.engine.ports import Client, Clock, Health, Media, Router, Store
 from antiphon.engine.record import Arrival, Record
 from antiphon.engine.retries import RetryPolicy
 from antiphon.engine.seal import Sealer
@@ -93,6 +93,7 @@ class Parts(Struct, frozen=True):
     ids: Ids
     limits: RunLimits
     sealer: Sealer
+    health: Health
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     tools: Sequence[HostedKind] = ()
 

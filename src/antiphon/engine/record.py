@@ -90,6 +90,11 @@ class Attempt(Struct, omit_defaults=True):
     decision: str | None = None
     wait: int | None = None
 
+    @property
+    def latency_ms(self) -> int | None:
+        """Until its first output."""
+        return None if self.first_delta is None or self.start is None else self.first_delta - self.start
+
 
 class ItemTrace(Struct, omit_defaults=True):
     """One output item: when it was written and which events tell of it."""

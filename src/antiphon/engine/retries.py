@@ -97,6 +97,7 @@ class Standing(Struct, frozen=True, kw_only=True):
         output_sent: the client has seen output.
         acted: the attempt may have run a tool that must not run twice.
         has_budget: another repeat is within the budget.
+        spared: the place has failed so often that nobody else is sent there for now.
     """
 
     attempts: int = 1
@@ -107,6 +108,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     output_sent: bool = False
     acted: bool = False
     has_budget: bool = True
+    spared: bool = False
 
 
 class Decision(Struct, frozen=True):
@@ -130,7 +132,7 @@ def decide(fault: Fault, standing: Standing, *, settings: RetrySettings, draw: C
     again = _repeat(fault, standing, settings=settings, draw=draw)
     if move is None:
         return again
-    here_first = where == "same" and not standing.repeats and fault.retry_after_s is None
+    here_first = where == "same" and not (standing.repeats or standing.spared) and fault.retry_after_s is None
     is_last = standing.attempts + 1 >= most
     return again if here_first and not is_last and again.verb == "retry" else move
 

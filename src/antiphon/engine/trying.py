@@ -1,7 +1,6 @@
 """From the candidates of a route to one answer: ask, and ask again or elsewhere while no output was sent."""
 
 import asyncio
-from collections.abc import Coroutine
 
 from antiphon.engine.attempts import Call, attempt
 from antiphon.engine.course import Course
@@ -19,15 +18,16 @@ __all__ = ["Trying"]
 class Trying:
     """The attempts of one run. Use `first` and then `answer`, once."""
 
-    __slots__ = ("_cannot", "_client", "_course", "_limit", "_material", "_reception", "_request")
+    __slots__ = ("_cannot", "_client", "_course", "_health", "_limit", "_material", "_reception", "_request")
 
     def __init__(
         self, parts: Parts, request: Request, *, material: Material, route: Route, reception: Reception
     ) -> None:
         self._client = parts.client
+        self._health = parts.health
         self._request = request
         self._material: Material | None = material
-        self._course = Course(request, route, policy=parts.retries, clock=parts.clock, record=reception.record)
+        self._course = Course(request, route, parts=parts, record=reception.record)
         self._reception = reception
         self._cannot: RequestFault | None = None  # why the first candidate could not be asked
         self._limit: asyncio.Timeout | None = None
@@ -89,7 +89,7 @@ class Trying:
             else:
                 reception.repeat_round(trace)
             try:
-                await attempt(plan.call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
+                await self._ask(plan.call, trace)
             except Fault as fault:
                 trace.outcome = fault.code or fault.type
                 decision = course.after(
@@ -106,11 +106,23 @@ class Trying:
                 trace.outcome = "served"
                 return
 
-    def _ask(self, call: Call, trace: Attempt) -> Coroutine[None, None, None]:
+    async def _ask(self, call: Call, trace: Attempt) -> None:
+        """One attempt, and what it says of its target's health."""
         reception, patience_s = self._reception, self._request.fallback_s
-        if patience_s is not None and self._course.left:
-            return self._ask_for_a_while(call, trace, patience_s=patience_s)
-        return attempt(call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
+        tried = self._health.begin(call.target)
+        try:
+            if patience_s is not None and self._course.left:
+                await self._ask_for_a_while(call, trace, patience_s=patience_s)
+            else:
+                await attempt(call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
+        except Fault as fault:
+            if not isinstance(fault, _TooSlowFault):  # the client's patience is no measure
+                tried.failed(fault)
+            raise
+        else:
+            tried.served(latency_ms=trace.latency_ms, streamed=call.upstream.stream)
+        finally:
+            tried.left()
 
     async def _ask_for_a_while(self, call: Call, trace: Attempt, *, patience_s: float) -> None:
         reception = self._reception
@@ -118,7 +130,7 @@ class Trying:
             async with asyncio.timeout(patience_s) as self._limit:
                 await attempt(call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
         except TimeoutError as error:
-            raise _too_slow(call.target, patience_s) from error
+            raise _TooSlowFault(call.target, patience_s) from error
         finally:
             self._limit = None
 
@@ -187,10 +199,13 @@ class Trying:
             self._limit.reschedule(None)
 
 
-def _too_slow(target: Target, patience_s: float) -> Fault:
-    return UpstreamFault(
-        f"The provider {target.provider} gave no output within {patience_s:g} seconds.",
-        code="upstream_timeout",
-        status=504,
-        retryable=True,
-    )
+class _TooSlowFault(UpstreamFault):
+    """There was no output for as long as the client wanted to wait for it while there are other places."""
+
+    def __init__(self, target: Target, patience_s: float) -> None:
+        super().__init__(
+            f"The provider {target.provider} gave no output within {patience_s:g} seconds.",
+            code="upstream_timeout",
+            status=504,
+            retryable=True,
+        )

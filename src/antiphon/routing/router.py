@@ -130,6 +130,10 @@ class ModelRouter:
         choice = Choice(ask, self._health, regions=self._regions(ask), chance=self._chance)
         return choice.route(nodes, fallback=allowed)
 
+    def servers(self) -> Iterator[Target]:
+        """For each provider a target without a model."""
+        return (provider.template for provider in self._providers)
+
     def models(self) -> list[ModelInfo]:
         """Every name that can be told: aliases and listed models, no patterns. In the order of the configuration."""
         return [self.model(name) for name in self._all_names()]
