@@ -288,14 +288,15 @@ def test_no_reason_is_no_end() -> None:
     assert broke(read(chunk(HI, finish="FINISH_REASON_UNSPECIFIED"))) == "upstream_truncated"
 
 
-def test_what_comes_behind_the_end_is_only_counted() -> None:
+def test_only_the_first_finish_counts_and_text_behind_it_is_text() -> None:
     late = {
         "candidates": [{"content": {"parts": [HI]}, "finishReason": "SAFETY"}],
         "usageMetadata": {"promptTokenCount": 3},
     }
     deltas = read(chunk(HI, finish="STOP"), late)
-    assert spoken(deltas) == "Hi"
-    assert deltas[-1] == UsageSeen(input_tokens=3)
+    assert spoken(deltas) == "HiHi"
+    assert [delta for delta in deltas if isinstance(delta, Stopped)] == [Stopped("completed", "STOP")]
+    assert UsageSeen(input_tokens=3) in deltas
 
 
 def test_a_block_behind_output_is_no_block_of_the_prompt() -> None:

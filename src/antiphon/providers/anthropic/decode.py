@@ -1,5 +1,8 @@
 """What the frames of an answer say: the events of a message."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from msgspec import Raw
 
 from antiphon.lib.sse import SseEvent
@@ -12,8 +15,12 @@ from antiphon.providers.anthropic.retell import retell
 from antiphon.providers.anthropic.wire import Event, decode_event, decode_message
 from antiphon.providers.shared.faults import broken_off, protocol_fault
 from antiphon.providers.shared.framing import UNREADABLE, is_end_marker
+from antiphon.providers.shared.mending import Mending, Place, is_mendable, mended_body
 
 __all__ = ["AnthropicFrames"]
+
+#: Texts that go on from delta to delta, and the type of theirs.
+_TEXTS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "input_json_delta"}
 
 
 class AnthropicFrames:
@@ -22,25 +29,26 @@ class AnthropicFrames:
     Complete are: a stop reason, with or without `message_stop`; a whole JSON body.
     """
 
-    __slots__ = ("_reader", "_target", "_vendor")
+    __slots__ = ("_mending", "_reader", "_target", "_vendor")
 
     def __init__(self, expected: Expected, target: Target) -> None:
         self._target = target
         self._vendor = expected.vendor
         self._reader = MessageReader(expected, target)
+        self._mending: Mending | None = None  # once a character was cut in two
 
     def frame(self, frame: SseEvent, out: list[Delta]) -> bool:
         """Take one event."""
         data = frame.data
         if frame.name == b"error":
             return self._error(data, out)
-        before = len(out)
         is_last = False
         try:
-            is_last = self._event(decode_event(data), data, out=out)
-            if self._vendor:
-                self._hand_on(data, out, before=before)
+            is_last = self._read(data, out) if self._mending is None else self._read_mended(data, self._mending, out)
         except UNREADABLE as error:
+            if is_mendable(data) and self._mending is None:
+                self._mending = Mending(_places, _late)
+                return self.frame(frame, out)
             if data.strip() and not is_end_marker(data):  # some servers end every stream as Chat does
                 self._fail(f"frame of {len(data)} bytes: {error}", out)
         return is_last or self._reader.broken
@@ -48,7 +56,7 @@ class AnthropicFrames:
     def body(self, body: bytes, out: list[Delta]) -> bool:
         """Take a whole answer."""
         try:
-            self._message(body, out)
+            self._message(mended_body(body) if is_mendable(body) else body, out)
         except UNREADABLE as error:
             self._fail(f"body of {len(body)} bytes: {error}", out)
         return True
@@ -61,6 +69,16 @@ class AnthropicFrames:
     def fail(self, fault: Fault, out: list[Delta]) -> None:
         """The answer broke."""
         self._reader.fail(fault, out)
+
+    def _read(self, data: bytes, out: list[Delta]) -> bool:
+        before = len(out)
+        is_last = self._event(decode_event(data), data, out=out)
+        if self._vendor:
+            self._hand_on(data, out, before=before)
+        return is_last
+
+    def _read_mended(self, data: bytes, mending: Mending, out: list[Delta]) -> bool:
+        return any([self._read(frame, out) for frame in mending.frames(data)])  # noqa: C419 - all of them are read
 
     def _event(self, event: Event, data: bytes, *, out: list[Delta]) -> bool:
         """What an event says, and whether it is the last. Unknown ones are skipped: some are added without notice.
@@ -78,7 +96,7 @@ class AnthropicFrames:
             case "content_block_stop":
                 reader.stop(event.index, out)
             case "message_start":
-                reader.begin(decode_message(event.message), out)
+                reader.open(decode_message(event.message), out)
             case "message_delta":
                 reader.count(event.usage, out)
                 if event.delta is not None and event.delta.stop_reason:
@@ -86,9 +104,16 @@ class AnthropicFrames:
             case "message_stop":
                 self.end(out, is_cut=False)
                 return True
-            case "error":
-                return self._error(data, out)
+            case "error" | "":
+                self._take_odd(event.type, data, out=out)
         return False
+
+    def _take_odd(self, kind: str, data: bytes, *, out: list[Delta]) -> None:
+        """An error, or something without a type: no event, unless it is nothing but a sign of life."""
+        if kind == "error":
+            self._error(data, out)
+        elif data.strip() != b"{}":
+            self._fail(f"frame of {len(data)} bytes: no event", out)
 
     def _hand_on(self, data: bytes, out: list[Delta], *, before: int) -> None:
         """The event itself, for a client that reads it. What is not sent on is what breaks the answer."""
@@ -109,6 +134,7 @@ class AnthropicFrames:
             return
         reader, seals = self._reader, []
         reader.begin(message, out)
+        reader.count(message.usage, out)
         for index, block in enumerate(message.content):
             before = len(out)
             reader.start(index, block, out)
@@ -128,3 +154,17 @@ class AnthropicFrames:
 
 def _count_seals(out: list[Delta], start: int) -> int:
     return sum(isinstance(delta, Seal) for delta in out[start:])
+
+
+def _places(event: dict[str, Any]) -> Iterator[Place]:
+    delta = event.get("delta")
+    if event.get("type") != "content_block_delta" or not isinstance(delta, dict):
+        return
+    for name in _TEXTS:
+        if isinstance(delta.get(name), str):
+            yield (event.get("index", 0), name), delta, name
+
+
+def _late(key: Any, text: str) -> dict[str, Any]:
+    index, name = key
+    return {"type": "content_block_delta", "index": index, "delta": {"type": _TEXTS[name], name: text}}

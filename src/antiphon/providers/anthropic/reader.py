@@ -103,10 +103,16 @@ class MessageReader:
         self.stopped = False
         self.broken = False
 
+    def open(self, head: MessageHead, out: list[Delta]) -> None:
+        """A stream begins."""
+        self.begin(head, out)
+        seen = self._usage.begin(head.usage) if head.usage is not ABSENT else None
+        if seen is not None:
+            out.append(seen)
+
     def begin(self, head: MessageHead, out: list[Delta]) -> None:
-        """The message begins."""
+        """The message begins. Its counts are taken apart."""
         out.append(Opened(head.id, head.model, tier_of(head.usage)))
-        self.count(head.usage, out)
 
     def count(self, usage: Raw, out: list[Delta]) -> None:
         """Token counts so far."""

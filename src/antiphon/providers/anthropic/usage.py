@@ -26,6 +26,13 @@ class UsageTracker:
         self._reasoning: int | None = None
         self._last: UsageSeen | None = None
 
+    def begin(self, usage: Raw) -> UsageSeen | None:
+        """The counts at the beginning of a stream. What went in is final, what comes out is a token or two by then."""
+        self.see(usage)
+        self._seen.pop("output_tokens", None)
+        self._last = self._summed()
+        return None if self._last == UsageSeen() else self._last
+
     def see(self, usage: Raw) -> UsageSeen | None:
         """The counts so far; `None` when this tells nothing new. What cannot be read tells nothing."""
         try:

@@ -157,8 +157,7 @@ class ChunkReader:
             out.append(Broke(fault))
 
     def _candidate(self, candidate: Candidate, out: list[Delta]) -> None:
-        if self.stopped:
-            return
+        is_late = self.stopped  # some servers give a finish reason with every chunk
         self._sources.take(candidate)
         try:
             if self._expected.logprobs and candidate.logprobs_result is not ABSENT:
@@ -169,6 +168,10 @@ class ChunkReader:
                 self._take(part, out)
         except (CallMixUpError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
             self.fail(protocol_fault(self._target, str(error)), out)
+            return
+        if is_late:
+            self._seal(out)
+            self._calls.settle(out, complete=True)
             return
         reason = candidate.finish_reason or ""
         if reason not in NO_REASON:
