@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from antiphon.dialects.messages.content import content_of
 from antiphon.dialects.messages.context import AppliedEdit
 from antiphon.dialects.messages.ending import message_id, problem_of, stop_of, usage_of
-from antiphon.dialects.messages.relay import Relay, fold, seals_in, seals_of
+from antiphon.dialects.messages.relay import Relay, calls_in, calls_of, fold, seals_in, seals_of
 from antiphon.dialects.messages.wire import (
     ErrorEvent,
     MessageBody,
@@ -74,6 +74,7 @@ class MessagesStream:
     def encode(self, batch: Sequence[events.Event]) -> bytes:
         """The blocks that these events write."""
         if self._relay.begun:
+            self._relay.expect(calls_in(batch))
             return _handed_on(self._relay.take(seals_in(batch)))
         for event in batch:
             if isinstance(event, events.Created):
@@ -90,6 +91,8 @@ class MessagesStream:
         if isinstance(last, events.Failed):
             return data + encode_event(ErrorEvent(problem_of(last.response.error), self._asked.request_id))
         if self._relay.begun:
+            if isinstance(last, events.TERMINAL):
+                data += _handed_on(self._relay.count(usage_of(last.response)))
             return data if self._relay.ended else data + encode_event(MessageStop())
         if isinstance(last, events.Completed | events.Incomplete):
             response = last.response
@@ -100,6 +103,7 @@ class MessagesStream:
 
     def _rest(self, batch: Sequence[events.Event]) -> bytes:
         if self._relay.begun:
+            self._relay.expect(calls_in(batch))
             return _handed_on(self._relay.take(seals_in(batch), all_of_it=True))
         data = self.encode(batch)
         return self._opened() + data
@@ -138,7 +142,9 @@ class MessagesAnswer:
         """The message."""
         if self._relay.begun:
             self._relay.name(message_id(response.id), response.model)
-            return fold(self._relay.take(seals_of(response.output), all_of_it=True))
+            self._relay.expect(calls_of(response.output))
+            told = self._relay.take(seals_of(response.output), all_of_it=True)
+            return fold([*told, *self._relay.count(usage_of(response))])
         stop = stop_of(response, stopped=self._stopped)
         message = MessageBody(
             message_id(response.id),

@@ -10,17 +10,20 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import Raw, Struct
 
+from antiphon.dialects.messages.wire import UsageCounts
 from antiphon.protocol.deltas import Native
-from antiphon.protocol.events import Event, ItemDone
-from antiphon.protocol.response import OutputItem, ReasoningItem
+from antiphon.protocol.events import Event, ItemAdded, ItemDone
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem, OutputItem, ReasoningItem
 
-__all__ = ["Relay", "fold", "seals_in", "seals_of"]
+__all__ = ["Relay", "calls_in", "calls_of", "fold", "seals_in", "seals_of"]
 
 _Fields = dict[str, Raw]
 
 _NOTHING = Raw(b"null")
 _EMPTY = Raw(b'""')
 _NO_INPUT = Raw(b"{}")
+_NO_USAGE = Raw(b'{"input_tokens":0,"output_tokens":0}')
+_MESSAGE_STOP = Raw(b'{"type":"message_stop"}')
 #: Blocks that a client reads piece by piece -> the field that the pieces are of, the delta's type, and its field.
 _IN_PIECES = {
     "text": ("text", "text_delta", "text"),
@@ -60,15 +63,28 @@ def seals_of(items: Iterable[OutputItem]) -> Iterator[str | None]:
     return (item.encrypted_content or None for item in items if isinstance(item, ReasoningItem))
 
 
+def calls_in(events: Iterable[Event]) -> Iterator[str]:
+    """The ids of the calls that begin in these events, in order."""
+    return calls_of(event.item for event in events if isinstance(event, ItemAdded))
+
+
+def calls_of(items: Iterable[OutputItem]) -> Iterator[str]:
+    """The ids of the calls among these items, in order."""
+    return (item.call_id for item in items if isinstance(item, FunctionCallItem | CustomCallItem))
+
+
 class Relay:
-    """Hands on one answer.
+    """Hands on one answer. What bare servers leave out although clients cannot do without is put in.
 
     Attributes:
         begun: there is something to hand on.
         ended: its last event was handed on.
     """
 
-    __slots__ = ("_held", "_message_id", "_model", "_sealed", "_seals", "_signed", "_waiting", "begun", "ended")
+    __slots__ = (
+        "_calls", "_held", "_message_id", "_model", "_sealed", "_seals", "_signed", "_uncounted", "_waiting", "begun",
+        "ended",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._waiting: deque[Native] = deque()
@@ -76,6 +92,8 @@ class Relay:
         self._held: dict[int, _Fields] = {}  # beginnings of blocks that are known only with their seal
         self._signed: set[int] = set()  # thoughts that have a signature
         self._sealed: dict[int, str] = {}  # what stands in for it
+        self._calls: deque[str] = deque()  # our ids of the calls to come
+        self._uncounted: _Fields = {}  # the end of the message, which did not come with its counts
         self._message_id = ""
         self._model = ""
         self.begun = False
@@ -90,6 +108,17 @@ class Relay:
         """Take an event of the upstream's."""
         self._waiting.append(native)
         self.begun = True
+
+    def expect(self, calls: Iterable[str]) -> None:
+        """The ids that calls have here, for those that came without."""
+        self._calls.extend(calls)
+
+    def count(self, usage: UsageCounts) -> list[Raw]:
+        """The end of a message that came without its counts, with these."""
+        if not self._uncounted:
+            return []
+        self.ended = True
+        return [Raw(_encode({**self._uncounted, "usage": usage})), _MESSAGE_STOP]
 
     def take(self, seals: Iterable[str | None], *, all_of_it: bool = False) -> list[Raw]:
         """The events that can be handed on by now. With `all_of_it` nothing waits any longer for a seal."""
@@ -108,6 +137,10 @@ class Relay:
         match event.type:
             case "message_start":
                 out.append(self._named(raw))
+            case "message_delta" if b'"usage"' not in bytes(raw):
+                self._uncounted = _fields.decode(raw)
+            case "message_stop" if self._uncounted:
+                pass  # behind the counts
             case "content_block_start":
                 self._start(event, raw, out)
             case "content_block_delta" if event.delta is not None and event.delta.type == "signature_delta":
@@ -124,6 +157,7 @@ class Relay:
         message = _fields.decode(fields.get("message", _NO_INPUT))
         message["id"] = Raw(_encode(self._message_id))
         message["model"] = Raw(_encode(self._model))
+        message.setdefault("usage", _NO_USAGE)
         return Raw(_encode({**fields, "message": message}))
 
     def _start(self, event: _Peek, raw: Raw, out: list[Raw]) -> None:
@@ -138,6 +172,10 @@ class Relay:
     def _begun(self, index: int, kind: str, *, fields: _Fields) -> Iterator[Raw]:
         """A block begins empty. What it came with, from an answer in one piece, follows as its first delta."""
         block = _fields.decode(fields["content_block"])
+        if kind == "tool_use":
+            own_id = self._calls.popleft() if self._calls else ""
+            if bytes(block.get("id", _EMPTY)) in (b'""', b"null"):
+                block["id"] = Raw(_encode(own_id))
         name, delta_type, delta_field = _IN_PIECES[kind]
         empty = _NO_INPUT if name == "input" else _EMPTY
         value = block.get(name, empty)
