@@ -105,9 +105,9 @@ class ResponsesDoor(Door):
     def _told(self, response: Json) -> Told:
         error, usage = response["error"], response["usage"]
         reason = (response["incomplete_details"] or {}).get("reason", "")
-        ending = str({"max_output_tokens": "length", "content_filter": "filter"}.get(reason, response["status"]))
+        endings: dict[str, str] = {"max_output_tokens": "length", "content_filter": "filter"}
         return Told(
-            ending=ending,
+            ending=endings.get(reason) or response["status"],
             text=output_text(response),
             failure=error.get("reason", error["code"]) if error else None,
             calls=[

@@ -86,7 +86,7 @@ def provider_at(tongue: Tongue, root: str, **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def open_house(data_dir: Path, **config: Any) -> Iterator[House]:
-    """Providers are called as their tongues; `always-` before it: it is only ever asked for streams."""
+    """Providers are called as their tongues; `always-` before it: it is only ever asked for streams. Nothing is tried again."""
     told: list[Reply | Brain] = [error(500, "nothing was scripted")]
 
     def brain(request: Seen) -> Reply:
@@ -98,7 +98,7 @@ def open_house(data_dir: Path, **config: Any) -> Iterator[House]:
         providers = {name: provider_at(tongue, root) for name, tongue in TONGUES.items()}
         streaming = {f"always-{name}": {**each, "stream": "always"} for name, each in providers.items()}
         providers = {**providers, **streaming, **config.pop("providers", {})}
-        with Gateway(None, data_dir, config={**config, "providers": providers}) as gateway:
+        with Gateway(None, data_dir, config={"retries": {"attempts": 1}, **config, "providers": providers}) as gateway:
             house = House(gateway, upstream, told)
             yield house
         house.check_ledger()

@@ -213,7 +213,7 @@ class Native(Tongue):
             _named("response.output_text.delta", {"delta": 7}),
             _named("response.output_item.added", {"item": 7}),
             _named("response.completed", {"response": 7}),
-            b"data: {}\n\n",
+            b'data: {"hello":"world"}\n\n',
         ]
 
     def _items(self, pieces: Sequence[Piece]) -> list[JSON]:
@@ -276,7 +276,7 @@ class Anthropic(Tongue):
             _named("content_block_delta", {"type": "content_block_delta", "index": 0, "delta": 7}),
             _named("content_block_start", {"type": "content_block_start", "index": 1}),
             _named("message_delta", {"type": "message_delta", "delta": {"stop_reason": 7}}),
-            b"data: {}\n\n",
+            b'data: {"hello":"world"}\n\n',
         ]
 
     def _message(self, pieces: Sequence[Piece], stop: Stop) -> JSON:
