@@ -21,11 +21,14 @@ STATUSES = {"upstream_stall": 504, "run_timeout": 504, "rate_limit_exceeded": 42
 def breakages(tongue: Tongue) -> Mapping[str, tuple[Sequence[Part], str]]:
     """What comes behind the last word, by name, and the code that it ends in."""
     half = tongue.spoken()[-1][:-8]
+    closed = {"responses": 3, "anthropic": 1}.get(tongue.name, 0)  # frames that end the item, and not yet the answer
+    behind: list[Part] = [*tongue.frames()[-tongue.closing :][:closed], "reset"]
     shapes = {f"M5 shape {number}": ([frame], "upstream_protocol_error") for number, frame in enumerate(tongue.bent)}
     return {
         "M1 stall": (["stall"], "upstream_stall"),
         "M1 stall inside a frame": ([half, "stall"], "upstream_stall"),
         "M2 reset": (["reset"], "upstream_reset"),
+        "M2 reset between items": (behind, "upstream_reset"),
         "M2 end without the last chunk": (["close"], "upstream_reset"),
         "M2 reset in a frame": ([half, "reset"], "upstream_reset"),
         "M2 end in a frame": ([half], "upstream_reset"),
@@ -37,8 +40,8 @@ def breakages(tongue: Tongue) -> Mapping[str, tuple[Sequence[Part], str]]:
         "M6 rate limit": ([tongue.error_frame("rate_limit")], "rate_limit_exceeded"),
         "M6 overload": ([tongue.error_frame("overloaded")], "upstream_overloaded"),
         "M7 line over the cap": ([b"data: " + b"x" * (9 * MIB) + b"\n\n"], "upstream_protocol_error"),
-        "M7 endless whitespace": ([*[b"\n" * MIB] * 10, "stall"], "upstream_protocol_error"),
-        "M7 endless comments": ([*[b": ping\n" * 150_000] * 10, "stall"], "upstream_protocol_error"),
+        "M7 endless whitespace": ([b"\n" * MIB] * 10, "upstream_protocol_error"),
+        "M7 endless comments": ([b": ping\n" * 150_000] * 10, "upstream_protocol_error"),
     }
 
 

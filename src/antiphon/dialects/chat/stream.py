@@ -175,7 +175,7 @@ class ChatStream:
         """The last chunks, the usage, and the end marker; behind an error nothing."""
         last = batch[-1]
         if isinstance(last, events.Failed):
-            return self.encode(batch[:-1]) + self.error(last.response.error)
+            return b"".join(map(self._encode_one, batch[:-1])) + self.error(last.response.error)
         usage = last.response.usage if isinstance(last, events.TERMINAL) else None
         return self.finish(batch) + self.close(usage) + DONE
 
