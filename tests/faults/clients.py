@@ -63,6 +63,10 @@ class Door(ABC):
     def whole(self, body: Json) -> Told:
         """What an answer in one piece says."""
 
+    @abstractmethod
+    def ending(self, raw: bytes) -> str:
+        """The status that a stream ends with, once. Nothing else of it is checked."""
+
     def refused(self, answer: Answer) -> tuple[int, str | None]:
         """Status and code of an HTTP error, whose shape is checked."""
         error = answer.json["error"]
@@ -101,6 +105,14 @@ class ResponsesDoor(Door):
 
     def whole(self, body: Json) -> Told:
         return self._told(check_response(body, usage_optional=True))
+
+    def ending(self, raw: bytes) -> str:
+        *events, last = _events(raw.removesuffix(b"data: [DONE]\n\n"))
+        ends = ("response.completed", "response.incomplete", "response.failed")
+        assert last["type"] in ends
+        assert not [event for event in events if event["type"] in ends]
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        return str(last["response"]["status"])
 
     def _told(self, response: Json) -> Told:
         error, usage = response["error"], response["usage"]
@@ -142,6 +154,9 @@ class ChatDoor(Door):
 
     def whole(self, body: Json) -> Told:
         return self._told(check_chat_answer(body))
+
+    def ending(self, raw: bytes) -> str:
+        return self.stream(raw).ending
 
     def _told(self, answer: Json) -> Told:
         (choice,) = answer["choices"]
@@ -194,6 +209,15 @@ class MessagesDoor(Door):
     def whole(self, body: Json) -> Told:
         return self._told(check_message(body))
 
+    def ending(self, raw: bytes) -> str:
+        *events, last = _events(raw)
+        assert last["type"] in ("message_stop", "error")
+        assert not [event for event in events if event["type"] in ("message_stop", "error")]
+        if last["type"] == "error":
+            return "failed"
+        (reason,) = {event["delta"]["stop_reason"] for event in events if event["type"] == "message_delta"}
+        return "incomplete" if reason in ("max_tokens", "refusal") else "completed"
+
     def refused(self, answer: Answer) -> tuple[int, str | None]:
         return answer.status, check_messages_error(answer.json)["type"]
 
@@ -223,5 +247,8 @@ DOORS = {door.name: door for door in (ResponsesDoor(), ChatDoor(), MessagesDoor(
 
 def _all_text(raw: bytes) -> str:
     """Also that of a block which was never finished."""
-    events = [msgspec.json.decode(line[6:]) for line in raw.split(b"\n") if line.startswith(b"data: ")]
-    return "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+    return "".join(event["delta"].get("text", "") for event in _events(raw) if event["type"] == "content_block_delta")
+
+
+def _events(raw: bytes) -> list[Json]:
+    return [msgspec.json.decode(line[6:]) for line in raw.split(b"\n") if line.startswith(b"data: ")]

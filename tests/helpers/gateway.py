@@ -4,6 +4,7 @@ with ThreadedUpstream(stream(*text_chunks("Hello"))) as up, Gateway(up.url, tmp_
     gateway.openai().responses.create(model="test/m", input="Hi")
 """
 
+import asyncio
 import http.client
 import threading
 from collections.abc import Mapping, Sequence
@@ -80,6 +81,7 @@ class Gateway:
         self.settings = load(file, {"ANTIPHON_DATA_DIR": str(data_dir)})
         self.key = add_key(self.settings.database_url)
         self.app = Application(self.settings)
+        self.loop: asyncio.AbstractEventLoop
         self._listening = threading.Event()
         self.url = ""
         server = self.settings.server
@@ -165,5 +167,6 @@ class Gateway:
             return connection.execute(statement).fetchall()
 
     def _started(self, url: str) -> None:
+        self.loop = asyncio.get_running_loop()
         self.url = url
         self._listening.set()

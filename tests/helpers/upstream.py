@@ -126,6 +126,7 @@ class Connection(asyncio.Protocol):
         self._upstream = upstream
         self.closed = asyncio.Event()
         self.was_reset = False
+        self.is_replying = False
         self._buffer = b""
         self._requests: asyncio.Queue[Seen] = asyncio.Queue()
         self._writable = asyncio.Event()
@@ -185,7 +186,9 @@ class Connection(asyncio.Protocol):
             except BaseException:
                 self._hang_up("reset")
                 raise
+            self.is_replying = True
             await self._send(reply)
+            self.is_replying = False
 
     async def _send(self, reply: Reply) -> None:
         held = reply.head()
