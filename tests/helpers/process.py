@@ -37,6 +37,8 @@ _START_S = 60.0
 _STOP_S = 60.0
 _ASK_AGAIN_S = 0.01
 _BYTECODE = Path(__file__).parents[2] / ".build" / "cache" / "bytecode"
+_TO_TAKE_OVER = re.compile(r"process (\d+) is to take over")
+_TAKEN_OVER = re.compile(r"process (\d+) has taken over")
 _LISTENS = re.compile(r"listens on (http://[^\s]+)")
 
 
@@ -82,6 +84,7 @@ class GatewayProcess:
         self.said: list[str] = []
         self._listening = asyncio.Event()
         self._news = asyncio.Event()
+        self._successors: list[int] = []
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     @classmethod
@@ -101,23 +104,35 @@ class GatewayProcess:
             while not await self._says_ready(session):  # noqa: ASYNC110 - another process, as to any orchestrator
                 await asyncio.sleep(_ASK_AGAIN_S)
 
+    async def take_over(self) -> None:
+        """Let a new process take the place of this one, and wait until it has."""
+        before = len(self.said)
+        os.kill(self.pid, signal.SIGUSR2)
+        line = await self.says("has taken over", since=before)
+        found = _TAKEN_OVER.search(line)
+        assert found
+        self.pid = int(found[1])
+
     async def kill(self) -> None:
-        """`kill -9`, and wait until the process is gone."""
+        """`kill -9`, and wait until the process is gone, with all that came after it."""
+        for pid in self._successors:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
         await self._reading
 
     async def stop(self) -> int:
-        """SIGTERM, and wait for the exit code."""
+        """SIGTERM, and wait for the exit code (of the first process, where others have taken its place)."""
         with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+            os.kill(self.pid, signal.SIGTERM)
         return await self.wait()
 
     async def wait(self) -> int:
-        """Wait for the exit code."""
+        """Wait for the exit code, and for the end of all that came after."""
         code = await asyncio.wait_for(self._process.wait(), _STOP_S)
-        await self._reading
+        await asyncio.wait_for(self._reading, _STOP_S)
         return code
 
     @property
@@ -126,7 +141,7 @@ class GatewayProcess:
         return host, int(port)
 
     def signal(self, sent: signal.Signals) -> None:
-        self._process.send_signal(sent)
+        os.kill(self.pid, sent)
 
     async def says(self, text: str, *, since: int = 0) -> str:
         """Wait for a line with this text, behind the first `since` lines; the line."""
@@ -154,6 +169,8 @@ class GatewayProcess:
         async for line in self._process.stderr:
             self.said.append(line.decode(errors="replace").rstrip("\n"))
             self._news.set()
+            if found := _TO_TAKE_OVER.search(self.said[-1]):
+                self._successors.append(int(found[1]))
             if not self.url and (found := _LISTENS.search(self.said[-1])):
                 self.url = found.group(1)
                 self._listening.set()

@@ -4,10 +4,11 @@ import asyncio
 from functools import partial
 
 from antiphon.app import Application
-from antiphon.cli.hangup import on_hangup
 from antiphon.cli.overrides import settings_again
 from antiphon.cli.reloading import Reload, Reloader
 from antiphon.cli.serve import Serving
+from antiphon.cli.signals import on_signals
+from antiphon.cli.takeover import Takeover
 from antiphon.cli.welcome import say
 from antiphon.edge.server import GatewayServer, server_config
 from antiphon.lib.background import Background
@@ -35,10 +36,15 @@ def serve_alone(serving: Serving) -> int:
 async def _run(gateway: GatewayServer, app: Application, *, serving: Serving) -> None:
     again = partial(settings_again, serving.settings.origin.file, serving.overrides)
     reloader = Reloader(serving.settings, Reload(load=again, use=app.reload, told=partial(_count_reload, app)))
-    with on_hangup(reloader.ask):
+    takeover = Takeover(serving.settings.server, serving.sockets, retire=partial(gateway.retire, serving.retire_s))
+    with on_signals(reload=reloader.ask, take_over=takeover.ask):
         async with Background() as background:
             background.start(reloader.run())
-            await gateway.serve(list(serving.sockets))
+            background.start(takeover.run())
+            try:
+                await gateway.serve(list(serving.sockets))
+            finally:
+                takeover.stop()
 
 
 def _count_reload(app: Application, taken_over: bool) -> None:

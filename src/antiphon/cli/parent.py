@@ -10,12 +10,13 @@ from functools import partial
 import click
 
 from antiphon.access.seal_keys import load_seal_keys
-from antiphon.cli.hangup import on_hangup
 from antiphon.cli.overrides import settings_again
 from antiphon.cli.reloading import Reload, Reloader
 from antiphon.cli.serve import Serving
+from antiphon.cli.signals import on_signals
+from antiphon.cli.takeover import Takeover
 from antiphon.cli.worker_counts import WorkerCounts
-from antiphon.cli.worker_messages import Begin, Change, FromParent, Model, ModelState
+from antiphon.cli.worker_messages import Begin, Change, FromParent, Model, ModelState, Retire
 from antiphon.cli.workers import Team, Workers
 from antiphon.config.changes import with_fixed
 from antiphon.config.problems import ConfigError, Problem
@@ -46,6 +47,7 @@ class _Parent:
         self._counts = WorkerCounts()
         self._model: LocalModel | None = None
         self._workers: Workers | None = None
+        self._takeover: Takeover | None = None
         self._main: asyncio.Task[object] | None = None
 
     async def run(self) -> int:
@@ -53,7 +55,8 @@ class _Parent:
         settings = self._settings
         again = partial(settings_again, settings.origin.file, self._serving.overrides)
         reloader = Reloader(settings, Reload(load=again, use=self._use, told=self._counts.reloaded))
-        with self._told_to_stop(), on_hangup(reloader.ask):
+        takeover = self._takeover = Takeover(settings.server, self._serving.sockets, retire=self._retire)
+        with self._told_to_stop(), on_signals(reload=reloader.ask, take_over=takeover.ask):
             self._model = await local_model(settings, progress=self._serving.progress)
             async with Background() as background:
                 if self._model is not None:
@@ -64,6 +67,7 @@ class _Parent:
                 background.start(reloader.run())
                 background.start(self._greet(self._workers))
                 background.start(self._watch_model(self._workers))
+                background.start(takeover.run())
                 return await self._workers.run()
 
     @contextmanager
@@ -79,12 +83,23 @@ class _Parent:
                 loop.remove_signal_handler(each)
 
     def _stop(self) -> None:
+        if self._takeover is not None:
+            self._takeover.stop()
         if self._workers is not None:
-            for each in self._serving.sockets:
-                each.close()  # or clients would go on waiting in its queue
+            self._close_sockets()
             self._workers.stop()
         elif self._main is not None:
             self._main.cancel()
+
+    async def _retire(self) -> None:
+        self._close_sockets()
+        if self._workers is not None:
+            self._workers.retire(Retire(self._serving.retire_s))
+
+    def _close_sockets(self) -> None:
+        """Clients would go on waiting in their queues otherwise."""
+        for each in self._serving.sockets:
+            each.close()
 
     def _begin(self, number: int) -> Begin:
         serving, model = self._serving, self._model

@@ -1,6 +1,7 @@
 """`antiphon serve`: the gateway, and on a first start everything a newcomer needs to get an answer."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from socket import socket
 
@@ -9,16 +10,21 @@ from msgspec import Struct
 from rich.console import Console
 
 from antiphon.cli.fetch_progress import FetchProgress
+from antiphon.cli.inheritance import inherit
 from antiphon.cli.listening import bind
 from antiphon.cli.options import store_url
 from antiphon.cli.overrides import Overrides
 from antiphon.cli.quickstart import QuickstartKey, quickstart_key
+from antiphon.cli.supervision import tell_systemd
 from antiphon.cli.welcome import Welcome, greet
 from antiphon.config.settings import Settings
 from antiphon.lib.log import setup_logging
 from antiphon.local.model import Progress
 
 __all__ = ["Serving", "serve"]
+
+#: For so long at least a process whose place was taken serves clients that still send it something.
+_RETIRE_S = 5.0
 
 
 class Serving(Struct, frozen=True):
@@ -36,6 +42,11 @@ class Serving(Struct, frozen=True):
     progress: Progress
     started: Callable[[str, Sequence[str]], None]
 
+    @property
+    def retire_s(self) -> float:
+        """For how long a process whose place was taken serves on, before it stops as if told to."""
+        return max(_RETIRE_S, self.settings.server.drain_s)
+
 
 def serve(settings: Settings, overrides: Overrides) -> int:
     """Run until told to stop. Returns the exit code: 0 also when it is told so in the middle of starting.
@@ -46,7 +57,8 @@ def serve(settings: Settings, overrides: Overrides) -> int:
     configured = settings.server
     settings = overrides.over(settings)
     server = settings.server
-    sockets = bind(server.host, server.port)
+    inheritance = inherit(os.environ)
+    sockets = inheritance.sockets_for(server.host, server.port) or bind(server.host, server.port)
     store_url(settings)
     key = _key(settings)
     console = Console(stderr=True)
@@ -57,6 +69,8 @@ def serve(settings: Settings, overrides: Overrides) -> int:
         def started(url: str, models: Sequence[str]) -> None:
             progress.stop()
             greet(console, welcome, url=url, models=models)
+            inheritance.tell_ready()
+            tell_systemd("READY=1")
 
         serving = Serving(settings, overrides, sockets, console, progress.report, started)
         try:

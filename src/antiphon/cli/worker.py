@@ -168,14 +168,14 @@ class _Worker:
             each.set_inheritable(False)
         try:
             async with Background() as background:
-                background.start(self._listen(reader))
+                background.start(self._listen(reader, background))
                 background.start(self._tell())
                 await self.gateway.serve(sockets)
         finally:
             self._link.send(Counted(self._counted()))
             await self._link.close()
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    async def _listen(self, reader: asyncio.StreamReader, retiring: Background) -> None:
         while said := await reader.readline():
             match msgspec.json.decode(said, type=FromParent):
                 case Change(files):
@@ -185,8 +185,8 @@ class _Worker:
                         self._model.tell(ready=ready, failure=failure)
                 case Totals(families):
                     self._link.totalled(families)
-                case Retire():
-                    self.gateway.handle_exit(signal.SIGTERM, None)
+                case Retire(patience_s):
+                    retiring.start(self.gateway.retire(patience_s))
                 case _:
                     raise RuntimeError(f"the parent said what cannot be understood: {said[:100]!r}")
         _log.warning("the process that started this one is gone")

@@ -73,7 +73,9 @@ class Totals(Struct, frozen=True, tag=True):
 
 
 class Retire(Struct, frozen=True, tag=True):
-    """Others have the socket now: take no more connections, serve those that there are, and end."""
+    """Others have the sockets now: take no more connections, serve those that there are for a while, and end."""
+
+    patience_s: float
 
 
 class Ready(Struct, frozen=True, tag=True):

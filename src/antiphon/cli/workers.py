@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from antiphon.cli.worker_counts import WorkerCounts
 from antiphon.cli.worker_life import WorkerLife
-from antiphon.cli.worker_messages import Asked, Begin, Counted, FromParent, FromWorker, Ready, Totals
+from antiphon.cli.worker_messages import Asked, Begin, Counted, FromParent, FromWorker, Ready, Retire, Totals
 
 __all__ = ["Team", "Workers"]
 
@@ -54,6 +54,7 @@ class Workers:
         self._ready: set[int] = set()
         self._stopping = asyncio.Event()
         self._failed = False
+        self._patience_s = 0.0
 
     async def run(self) -> int:
         """Until all have ended, because of `stop`, or because one cannot start at all. Returns the exit code.
@@ -72,6 +73,12 @@ class Workers:
         """Let them end their answers and stop. Told once more, they end them at once."""
         self._stopping.set()
         self._signal(signal.SIGTERM)
+
+    def retire(self, message: Retire) -> None:
+        """Let them stop as if told to, but with patience for clients that are still connected."""
+        self._patience_s = message.patience_s
+        self._stopping.set()
+        self.tell(message)
 
     def tell(self, message: FromParent) -> None:
         """Say this to all."""
@@ -141,7 +148,7 @@ class Workers:
 
     async def _insist(self) -> None:
         await self._stopping.wait()
-        await asyncio.sleep(self._team.drain_s + _MORE_S)
+        await asyncio.sleep(self._patience_s + self._team.drain_s + _MORE_S)
         _log.error("workers that have not ended by now are killed")
         self._signal(signal.SIGKILL)
 

@@ -31,6 +31,10 @@ _KEEP_ALIVE_S = 75
 #: What is read and thrown away of a body that was refused, so that the client comes to read why.
 _LINGER_S = 5.0
 _LINGER_BYTES = 32 * 1024 * 1024
+#: How often a server that retires looks whether there is a connection left.
+_LOOK_S = 0.05
+#: A connection that nobody has used for so long is closed by one that retires.
+_UNUSED_S = 5.0
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
@@ -279,6 +283,32 @@ class GatewayServer(uvicorn.Server):
         stop = await super().on_tick(counter)
         return stop or (self.started and self.failed)
 
+    async def retire(self, patience_s: float) -> None:
+        """Stop, when another process has the same sockets by now: take no more connections, and lose no request.
+
+        A client may be sending one on a connection that is idle to us, or that was in use a moment ago. So each is
+        served once more, with the word that it ends there, and closed without that only when nobody has used it for a
+        while. When there is none left, or after `patience_s`, it goes on as when told to stop.
+        """
+        for server in self.servers:
+            server.close()
+        last_word = (b"connection", b"close")
+        self.config.encoded_headers.append(last_word)
+        self.server_state.default_headers.append(last_word)
+        clock = asyncio.get_running_loop().time
+        began, busy_at = clock(), dict[object, float]()
+        while (connections := tuple(self.server_state.connections)) and not self.should_exit:
+            now = clock()
+            if now - began > patience_s:
+                break
+            for each in connections:
+                if isinstance(each, HttpToolsProtocol) and _is_answering(each.cycle):
+                    busy_at[each] = now
+                elif now - busy_at.get(each, began) > _UNUSED_S:
+                    each.shutdown()
+            await asyncio.sleep(_LOOK_S)
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain while uvicorn waits for its connections."""
         async with asyncio.TaskGroup() as group:
@@ -291,6 +321,11 @@ class GatewayServer(uvicorn.Server):
         await self._told_again.wait()
         if self._hurry is not None:
             await self._hurry()
+
+
+def _is_answering(cycle: RequestResponseCycle | None) -> bool:
+    """Whether a request's answer has not ended; a connection has no cycle before its first request."""
+    return cycle is not None and not cycle.response_complete
 
 
 def _calm_collector() -> None:

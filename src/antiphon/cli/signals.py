@@ -1,4 +1,8 @@
-"""SIGHUP tells a service that its settings have changed, and a program at a terminal that nobody is there any more."""
+"""The signals by which an operator speaks to a gateway that serves, beside those that end it.
+
+SIGHUP tells a service that its settings have changed, and a program at a terminal that nobody is there any more.
+SIGUSR2 asks it to let a new process take over. Windows has neither.
+"""
 
 import asyncio
 import os
@@ -7,14 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["on_hangup"]
+__all__ = ["on_signals"]
 
 
 @contextmanager
-def on_hangup(reload: Callable[[], None]) -> Iterator[None]:
-    """Inside the block SIGHUP calls `reload`, in the event loop; with the terminal gone it is a SIGTERM.
+def on_signals(*, reload: Callable[[], None], take_over: Callable[[], None]) -> Iterator[None]:
+    """Inside the block SIGHUP calls `reload` and SIGUSR2 `take_over`, in the event loop.
 
-    Windows has no such signal.
+    With the terminal gone SIGHUP is a SIGTERM.
     """
     if sys.platform == "win32":
         yield
@@ -29,10 +33,12 @@ def on_hangup(reload: Callable[[], None]) -> Iterator[None]:
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, hung_up)
+    loop.add_signal_handler(signal.SIGUSR2, take_over)
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        loop.remove_signal_handler(signal.SIGUSR2)
 
 
 def _has_terminal() -> bool:
