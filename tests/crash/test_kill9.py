@@ -122,11 +122,11 @@ def seed() -> int:
     return drawn
 
 
-def test_killed_gateway_on_sqlite_leaves_each_response_whole_or_absent(tmp_path: Path, seed: int) -> None:
+def test_p1_killed_gateway_on_sqlite_leaves_each_response_whole_or_absent(tmp_path: Path, seed: int) -> None:
     run_trial(Trial(tmp_path, seed=seed, clients=20), kills=5)
 
 
-def test_killed_gateway_on_postgres_leaves_each_response_whole_or_absent(
+def test_p1_killed_gateway_on_postgres_leaves_each_response_whole_or_absent(
     tmp_path: Path, seed: int, postgres: PostgresServer
 ) -> None:
     run_trial(Trial(tmp_path, seed=seed, clients=10, store_url=postgres.empty_database()), kills=2)
