@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.crash.talk import Ask, Pace, call
-from tests.helpers.crew import until, workers_of
+from tests.helpers.crew import workers_of
 from tests.helpers.gateway import add_key
 from tests.helpers.local_model import process_end
 from tests.helpers.process import GatewayProcess, database_url, gateway_process, write_config
@@ -219,18 +219,26 @@ os.execv(sys.executable, [sys.executable, "-m", "antiphon", *sys.argv[2:]])
 """
 
 
-def test_stop_while_a_new_process_starts_ends_both(tmp_path: Path) -> None:
-    async def main() -> None:
-        config = write_config(tmp_path, "http://127.0.0.1:9/v1")
-        async with gateway_process(config) as gateway:
-            gateway.signal(signal.SIGUSR2)
-            line = await gateway.says("is to take over")
-            gateway.signal(signal.SIGTERM)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stop_while_a_new_process_starts_ends_both(tmp_path: Path, workers: int) -> None:
+    async def main(up: ScriptedUpstream) -> None:
+        # Patience enough for the new process to come up meanwhile, which it must not.
+        config = write_config(tmp_path, up.url, server={"workers": workers, "drain_s": 5})
+        key = add_key(database_url(config))
+        async with gateway_process(config) as gateway, aiohttp.ClientSession() as session:
+            headers = {"authorization": f"Bearer {key}"}
+            body = {"model": "test/m", "input": "Hi", "stream": True}
+            async with session.post(f"{gateway.url}/v1/responses", json=body, headers=headers) as answer:
+                await answer.content.readuntil(b'"delta":"Hel"')
+                gateway.signal(signal.SIGUSR2)
+                line = await gateway.says("is to take over")
+                gateway.signal(signal.SIGTERM)
+                assert b"response.failed" in await answer.read()
             assert await gateway.wait() == 0  # which is when nobody has its standard error any more
+            assert not Path(f"/proc/{line.partition('process ')[2].split()[0]}").exists()
 
-            async def gone() -> bool:
-                return not Path(f"/proc/{line.partition('process ')[2].split()[0]}").exists()
+    async def with_upstream() -> None:
+        async with ScriptedUpstream(Reply([*WIRE[:2], "stall"], headers=EVENTS, framing="chunked")) as up:
+            await main(up)
 
-            await until(gone)
-
-    asyncio.run(main())
+    asyncio.run(with_upstream())
