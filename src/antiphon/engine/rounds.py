@@ -1,13 +1,14 @@
-"""The loop of hosted tools: the model calls, the gateway runs, the model goes on, all in one response.
+"""Several answers of the model in one response: the model calls, the gateway runs, the model goes on.
 
 A round is one answer of the model. Calls of hosted tools in it are run at once and shown as items; then the model is
 asked again, with what they gave. Where the client's own functions are called in the same round, the response ends with
-these open, and the next turn goes on from there.
+these open, and the next turn goes on from there. A provider may also interrupt an answer that takes it long, and is
+asked to go on.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw, Struct, structs
@@ -21,15 +22,15 @@ from antiphon.engine.retold import Retold, retell, write_retold
 from antiphon.engine.states import item_state, origin_of
 from antiphon.engine.trying import Trying
 from antiphon.protocol.deltas import OutputDelta, Seal, SearchDone, SearchOpened, Stopped
-from antiphon.protocol.items import InputItem, ItemState, OtherItem, decode_item
+from antiphon.protocol.items import InputItem, ItemState, OtherItem, Reasoning, decode_item
 from antiphon.protocol.reading import read_fields
 from antiphon.protocol.request import Notice, Request, ToolChoice
-from antiphon.protocol.response import ReasoningItem
+from antiphon.protocol.response import ReasoningItem, WebSearchItem
 from antiphon.tools.base import Outcome
 
 __all__ = ["Rounds"]
 
-#: In the last one the model has no hosted tools any more, so that it answers.
+#: In the last one the model has no hosted tools any more, so that it answers. What is interrupted even then ends there.
 _MOST_ROUNDS = 16
 #: Calls that run at the same time; the others of a round wait for them.
 _AT_ONCE = 4
@@ -39,6 +40,7 @@ _CALL_S = 60.0
 _MOST_TEXT = 1024 * 1024
 _SOURCES = "web_search_call.action.sources"
 _PATH = "input"
+_THOUGHT = b'{"type":"reasoning","summary":[]}'
 _NO_MORE = "This call was not run: the limit of calls for this answer is reached. Answer with what you have."
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ class Rounds:
         self._number = 1
 
     async def answer(self, plan: Plan) -> None:
-        """Ask until the model has answered without calling a hosted tool.
+        """Ask until the model has answered to its end without calling a hosted tool.
 
         Raises:
             Fault: as `Trying.answer`; of a later round too.
@@ -77,10 +79,10 @@ class Rounds:
             plan = reception.vault.plan or plan
             self._trace(plan, begun_ms, calls)
             begun_ms = reception.elapsed_ms()
-            unseen = await self._run(calls)
+            unseen = await self._run(calls) if calls else await self._paused()
             if reception.hosted is not None and reception.hosted.client_called:
                 return
-            following = self._next(plan, unseen)
+            following = self._next(plan, unseen) if self._number < _MOST_ROUNDS else None
             if following is None:
                 reception.stopped = Stopped("max_output_tokens", "max_output_tokens")
                 return
@@ -90,15 +92,18 @@ class Rounds:
             self._trace(reception.vault.plan or plan, begun_ms, ())
 
     async def _calls(self) -> list[HostedCall] | None:
-        """What the model wants run; `None` when it has answered, or was cut."""
-        hosted = self._reception.hosted
-        if hosted is None:
-            return None
-        await self._reception.emit(hosted.end())
-        stopped = self._reception.stopped
-        if not hosted.calls or (stopped is not None and stopped.reason != "completed"):
-            return None
-        return hosted.calls
+        """What the model wants run: nothing where it was interrupted. `None` when it has answered, or was cut."""
+        hosted, stopped = self._reception.hosted, self._reception.stopped
+        if hosted is not None:
+            await self._reception.emit(hosted.end())
+            if hosted.calls and (stopped is None or stopped.reason == "completed"):
+                return hosted.calls
+        return [] if stopped is not None and stopped.paused is not None else None
+
+    async def _paused(self) -> list[InputItem]:
+        """Close what was written. There is nothing that the model has to be shown."""
+        await self._reception.end_round()
+        return []
 
     async def _run(self, calls: list[HostedCall]) -> list[InputItem]:
         """Run them, and show them. Returns what the model shall see of those beyond the client's limit."""
@@ -176,7 +181,7 @@ class Rounds:
             limit -= self._reception.tokens_written()
             if limit <= 0:
                 return None
-        items, _ = retell(self._written(plan))
+        items = self._said(plan)
         choice = request.tool_choice
         if choice.mode in ("required", "function"):
             choice = structs.replace(choice, mode="auto", name=None)
@@ -186,6 +191,7 @@ class Rounds:
             body=b"",
             tool_choice=choice,
             max_output_tokens=limit,
+            max_tool_calls=self._searches_left(request),
         )
         functions = plan.functions
         if self._left == 0 or self._number + 1 >= _MOST_ROUNDS:
@@ -194,6 +200,29 @@ class Rounds:
         encoded = call.codec.encode(request, call.target, media=plan.media)
         upstream = upstream_request(encoded, call.target)
         return structs.replace(plan, call=structs.replace(call, request=request, upstream=upstream))
+
+    def _searches_left(self, request: Request) -> int | None:
+        """The limit of calls, for a provider that counts its own searches anew in each round. At least one.
+
+        It has to run the one at which it was interrupted.
+        """
+        most = self._request.max_tool_calls
+        if most is None or not self._is_paused():
+            return request.max_tool_calls
+        searches = (item for item in self._reception.assembler.output() if isinstance(item, WebSearchItem))
+        return max(1, most - sum(search.status != "in_progress" for search in searches))
+
+    def _is_paused(self) -> bool:
+        stopped = self._reception.stopped
+        return stopped is not None and stopped.paused is not None
+
+    def _said(self, plan: Plan) -> Sequence[InputItem]:
+        """What the model said in this round, as it is told in the next: where it was interrupted, in its own form."""
+        stopped, target = self._reception.stopped, plan.call.target
+        if stopped is not None and stopped.paused:
+            state = item_state(origin_of(target), stopped.paused)
+            return [InputItem(Reasoning(), _THOUGHT, _PATH, target.provider, state)]
+        return retell(self._written(plan))[0]
 
     def _written(self, plan: Plan) -> list[InputItem]:
         """The items of this round as a later turn would have them."""

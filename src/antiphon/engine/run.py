@@ -147,20 +147,18 @@ class Run:
             self.record.timing.encoded = self._elapsed_ms()
             if plan.history.ancestors:
                 await renew(plan.history, self.tenant, parts=parts)
-            if hosted is None:
-                await trying.answer(plan)
-            else:
-                await self._answer_in_rounds(plan, trying, hosted)
+            await self._answer(plan, trying, hosted)
         finally:
             self._task = None
 
-    async def _answer_in_rounds(self, plan: Plan, trying: Trying, hosted: HostedTools) -> None:
+    async def _answer(self, plan: Plan, trying: Trying, hosted: HostedTools | None) -> None:
         new_call_id = self._parts.ids.new_call_id
         rounds = Rounds(self._request, trying=trying, reception=self._reception, new_call_id=new_call_id)
         try:
             await rounds.answer(plan)
         finally:
-            await hosted.close()
+            if hosted is not None:
+                await hosted.close()
 
     async def _fail(self, fault: Fault) -> Response:
         """Before the status: an HTTP error and a run row. After it: a failed response like any other."""

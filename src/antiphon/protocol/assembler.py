@@ -111,9 +111,13 @@ class Assembler:
         return self._log.take()
 
     def close_all(self) -> list[events.Event]:
-        """Close whatever is open: the model has answered, but the response goes on."""
-        for key, _ in sorted(self._blocks.items(), key=lambda entry: entry[1].index):
-            self._close(key)
+        """Close what is open: the model has answered, but the response goes on.
+
+        A search stays open: where its provider interrupted the answer, its result comes with the next one.
+        """
+        for key, block in sorted(self._blocks.items(), key=lambda entry: entry[1].index):
+            if type(block) is not SearchBlock:
+                self._close(key)
         self._touched = None
         return self._log.take()
 

@@ -166,13 +166,16 @@ class UsageSeen(Struct, frozen=True, gc=False):
 class Stopped(Struct, frozen=True, gc=False):
     """The model stopped. `native` is the upstream's own word. Only the first one counts.
 
-    `sequence`: the stop sequence before which it stopped, where that is known.
+    `sequence`: the stop sequence before which it stopped, where that is known. `paused`: its provider has only
+    interrupted it, and goes on when it is asked again with an item that has this state at the end; where the state is
+    empty, with what it wrote.
     """
 
     reason: StopReason
     native: str = ""
     vendor: Raw | None = None
     sequence: str | None = None
+    paused: bytes | None = None
 
 
 class Native(Struct, frozen=True, gc=False):

@@ -28,6 +28,20 @@ def test_a_text_comes_with_its_usage(tmp_path: Path, streamed: bool) -> None:
         assert at.sent[0]["systemInstruction"]["parts"] == [{"text": "Be brief."}]
 
 
+@BOTH_WAYS
+def test_an_answer_that_is_interrupted_goes_on(tmp_path: Path, streamed: bool) -> None:
+    begun = candidate([text("It "), text("rains", signature="c2ln")], finish="CONTINUATION")
+    with before_gemini(tmp_path, begun, [text(" in Oslo.")]) as at:
+        at.model = "test/gemini-3.8-flash"
+        response = at.ask(streamed=streamed, input="Rain?")
+        said = "".join(part["text"] for item in response["output"] for part in item["content"])
+        assert (response["status"], said) == ("completed", "It rains in Oslo.")
+        model, after = at.sent[1]["contents"][1:]
+        assert (model["role"], after["parts"]) == ("model", [{"text": "Continue."}])
+        assert "".join(part["text"] for part in model["parts"]) == "It rains"
+        assert model["parts"][-1]["thoughtSignature"] == "c2ln"
+
+
 def test_the_official_client_reads_a_stream(tmp_path: Path) -> None:
     with before_gemini(tmp_path, [text("Hm.", thought=True), text("Hello")]) as at:
         with at.client.responses.stream(model=at.model, input="Hi", reasoning={"effort": "low"}) as events:

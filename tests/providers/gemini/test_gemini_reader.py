@@ -258,7 +258,7 @@ def test_a_normal_end(reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("reason", "wanted"),
-    [("MAX_TOKENS", "max_output_tokens"), ("CONTINUATION", "max_output_tokens")]
+    [("MAX_TOKENS", "max_output_tokens")]
     + [
         (word, "content_filter")
         for word in (
@@ -271,6 +271,13 @@ def test_an_end_before_the_end(reason: str, wanted: str) -> None:
     last = read(chunk(HI, finish=reason))[-1]
     assert isinstance(last, Stopped)
     assert last.reason == wanted
+
+
+def test_an_interruption_can_be_gone_on_from_where_there_is_something_to_go_on_with() -> None:
+    assert read(chunk(HI, finish="CONTINUATION"))[-1] == Stopped("completed", "CONTINUATION", paused=b"")
+    called = {"functionCall": {"name": "f", "args": {}}}
+    assert read(chunk(called, finish="CONTINUATION"))[-1] == Stopped("max_output_tokens", "CONTINUATION")
+    assert read(chunk(finish="CONTINUATION"))[-1] == Stopped("max_output_tokens", "CONTINUATION")
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,6 @@ ERROR_CODES = (
     ErrorCode(502, "upstream_unreachable", "No connection to the provider.", "server_error"),
     ErrorCode(502, "upstream_error", "The provider failed.", "server_error"),
     ErrorCode(502, "upstream_credential_error", "The provider refused this gateway's own key.", "server_error"),
-    ErrorCode(
-        502,
-        "upstream_paused",
-        "The provider paused a long turn of its own tools, which cannot be continued yet.",
-        "server_error",
-    ),
     ErrorCode(502, "upstream_protocol_error", "The provider's answer could not be read.", "server_error"),
     ErrorCode(502, "upstream_reset", "The provider's connection broke in the middle of the answer.", "server_error"),
     ErrorCode(502, "upstream_truncated", "The provider's answer ended before it was complete.", "server_error"),

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.protocol.faults import Fault
-from antiphon.protocol.request import Request
+from antiphon.protocol.request import HostedTool, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.address import VERTEX_VERSION, endpoint, headers_for, is_vertex
 from antiphon.providers.anthropic.decode import AnthropicFrames
@@ -16,6 +16,7 @@ from antiphon.providers.anthropic.models import facts_of
 from antiphon.providers.anthropic.params import answer_tool, blank_stops
 from antiphon.providers.anthropic.parts import media_urls
 from antiphon.providers.anthropic.reader import Expected
+from antiphon.providers.anthropic.state import PausedCalls
 from antiphon.providers.anthropic.verbatim import edit_body
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
 from antiphon.providers.client_calls import ClientCalls
@@ -74,7 +75,12 @@ class AnthropicCodec:
         if request.dialect == "messages":  # its body was sent as it came, and may have been let go since
             frames = AnthropicFrames(Expected(vendor=True), target)
             return Framing(frames, target, content_type=content_type)
-        expected = Expected(answer_tool=answer_tool(request, facts_of(target.model)))
+        is_resumable = any(isinstance(tool, HostedTool) for tool in request.tools)
+        expected = Expected(
+            answer_tool=answer_tool(request, facts_of(target.model)),
+            resumable=is_resumable,
+            waiting=_waiting(request) if is_resumable else {},
+        )
         calls = None
         if request.tools:
             names = ToolNames(request.tools)
@@ -89,6 +95,11 @@ class AnthropicCodec:
 
 def _is_verbatim(request: Request) -> bool:
     return request.dialect == "messages" and bool(request.body)
+
+
+def _waiting(request: Request) -> Mapping[str, Raw]:
+    """The vendor's own calls before an interruption of the same answer that have no result yet."""
+    return PausedCalls(item.state.payload for item in request.input if item.state is not None).waiting
 
 
 def _streams(request: Request, target: Target) -> bool:

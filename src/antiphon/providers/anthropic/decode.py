@@ -10,9 +10,10 @@ from antiphon.protocol.deltas import Delta, Native, Seal
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.faults import error_fault
+from antiphon.providers.anthropic.pausing import PAUSED, PausedAnswer
 from antiphon.providers.anthropic.reader import Expected, MessageReader
 from antiphon.providers.anthropic.retell import retell
-from antiphon.providers.anthropic.wire import Event, decode_event, decode_message
+from antiphon.providers.anthropic.wire import Event, StopDetails, decode_event, decode_message
 from antiphon.providers.shared.faults import broken_off, protocol_fault
 from antiphon.providers.shared.framing import UNREADABLE, is_end_marker
 from antiphon.providers.shared.mending import Mending, Place, is_mendable, mended_body
@@ -29,13 +30,14 @@ class AnthropicFrames:
     Complete are: a stop reason, with or without `message_stop`; a whole JSON body.
     """
 
-    __slots__ = ("_mending", "_reader", "_target", "_vendor")
+    __slots__ = ("_mending", "_reader", "_target", "_vendor", "_whole")
 
     def __init__(self, expected: Expected, target: Target) -> None:
         self._target = target
         self._vendor = expected.vendor
-        self._reader = MessageReader(expected, target)
+        self._reader = MessageReader(expected)
         self._mending: Mending | None = None  # once a character was cut in two
+        self._whole = PausedAnswer() if expected.resumable else None
 
     def frame(self, frame: SseEvent, out: list[Delta]) -> bool:
         """Take one event."""
@@ -73,6 +75,8 @@ class AnthropicFrames:
     def _read(self, data: bytes, out: list[Delta]) -> bool:
         before = len(out)
         is_last = self._event(decode_event(data), data, out=out)
+        if self._whole is not None:
+            self._whole.see(data)
         if self._vendor:
             self._hand_on(data, out, before=before)
         return is_last
@@ -100,7 +104,7 @@ class AnthropicFrames:
             case "message_delta":
                 reader.count(event.usage, out)
                 if event.delta is not None and event.delta.stop_reason:
-                    reader.end(event.delta.stop_reason, event.delta.stop_details, out=out)
+                    self._stop(event.delta.stop_reason, event.delta.stop_details, out=out)
             case "message_stop":
                 self.end(out, is_cut=False)
                 return True
@@ -144,9 +148,15 @@ class AnthropicFrames:
             self.end(out, is_cut=False)
             return
         before = len(out)
-        reader.end(message.stop_reason, message.stop_details, out=out)
+        if self._whole is not None:
+            self._whole.take(message.content)
+        self._stop(message.stop_reason, message.stop_details, out=out)
         if self._vendor and not reader.broken:
             out += retell(body, message.content, seals=[*seals, _count_seals(out, before)])
+
+    def _stop(self, reason: str, details: StopDetails | None, *, out: list[Delta]) -> None:
+        paused = self._whole.payload() if reason == PAUSED and self._whole is not None else None
+        self._reader.end(reason, details, out=out, paused=paused)
 
     def _fail(self, reason: str, out: list[Delta]) -> None:
         self.fail(protocol_fault(self._target, reason), out)

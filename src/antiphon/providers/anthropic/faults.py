@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from antiphon.protocol.faults import Fault, UpstreamFault
+from antiphon.protocol.faults import Fault
 from antiphon.protocol.target import Target
 from antiphon.providers.shared import faults
 from antiphon.providers.shared.errors import UpstreamError, read_error
 
-__all__ = ["error_fault", "http_fault", "paused"]
+__all__ = ["error_fault", "http_fault"]
 
 #: An empty account is told as a wrong request.
 _NO_CREDIT = "credit balance is too low"
@@ -25,12 +25,3 @@ def error_fault(body: bytes, target: Target) -> Fault:
     """The fault behind an error object inside a 200."""
     said = read_error(body) or UpstreamError(body.decode("utf-8", "replace"), words="server_error")
     return faults.fault_of(said, None, target=target)
-
-
-def paused(target: Target) -> UpstreamFault:
-    """The provider interrupted a long turn of its own tools, and waits to be asked to go on."""
-    return UpstreamFault(
-        f"The provider '{target.provider}' paused before the answer was complete.",
-        code="upstream_paused",
-        detail="stop_reason pause_turn",
-    )

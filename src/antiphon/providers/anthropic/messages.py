@@ -28,7 +28,7 @@ from antiphon.protocol.request import Notice
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.models import ModelFacts
 from antiphon.providers.anthropic.parts import Block, Marks, PartWriter, marks_of, text_block
-from antiphon.providers.anthropic.state import read_state
+from antiphon.providers.anthropic.state import PausedCalls, is_pause, read_state
 from antiphon.providers.custom import wrap_custom
 from antiphon.providers.hosted import drop_item
 from antiphon.providers.names import wire_name
@@ -81,7 +81,10 @@ class Transcript:
         notices: what was left out or added.
     """
 
-    __slots__ = ("_by_call", "_entries", "_facts", "_parts", "_provider", "_turn", "called", "notices", "system")
+    __slots__ = (
+        "_by_call", "_entries", "_facts", "_goes_on", "_parts", "_paused", "_provider", "_turn", "called", "notices",
+        "system",
+    )  # fmt: skip
 
     def __init__(self, facts: ModelFacts, target: Target, *, parts: PartWriter) -> None:
         self._facts = facts
@@ -90,6 +93,8 @@ class Transcript:
         self._entries: list[WireMessage | _Turn] = []
         self._turn: _Turn | None = None
         self._by_call: dict[str, _Turn] = {}
+        self._paused = PausedCalls()
+        self._goes_on = False  # the vendor interrupted what stands last, and waits to be asked again
         self.system: list[Block] = []
         self.called: dict[str, None] = {}
         self.notices: list[Notice] = []
@@ -107,6 +112,7 @@ class Transcript:
             RequestFault: 400 for what the upstream cannot be told.
         """
         value = item.value
+        self._goes_on = False
         match value:
             case Message():
                 self._message(value, item)
@@ -126,7 +132,10 @@ class Transcript:
                 assert_never(value)
 
     def messages(self, *, prefill: bool) -> list[WireMessage]:
-        """All messages in order. The conversation begins with the user, and ends so unless `prefill`."""
+        """All messages in order. The conversation begins with the user, and ends so unless `prefill`.
+
+        It ends with the assistant too where the vendor interrupted it.
+        """
         found: list[WireMessage] = []
         for entry in self._entries:
             if isinstance(entry, _Turn):
@@ -138,7 +147,7 @@ class Transcript:
         if not found or found[0].role == "assistant":
             found.insert(0, WireMessage("user", [{"type": "text", "text": _GO_ON}]))
             self.notices.append(Notice("input", "emulated", "first_message_must_be_user"))
-        if found[-1].role == "assistant":
+        if found[-1].role == "assistant" and not self._goes_on:
             if prefill:
                 _strip_end(found[-1])
             else:
@@ -201,7 +210,10 @@ class Transcript:
         if blocks is None:
             self.notices.append(Notice(item.path, "dropped", "unreadable_state"))
         elif blocks:
-            self._open_turn().blocks += blocks
+            self._open_turn().blocks += self._paused.others(blocks)
+            if is_pause(item.state.payload):
+                self._paused.add(blocks)
+                self._goes_on = True
 
     def _other(self, item: InputItem, other: OtherItem) -> None:
         if other.type == "web_search_call" and item.provider == self._provider:

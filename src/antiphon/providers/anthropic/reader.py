@@ -1,5 +1,8 @@
 """Events to deltas. Framing is done elsewhere: the same reader serves a stream and a whole body."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -21,8 +24,7 @@ from antiphon.protocol.deltas import (
     Text,
 )
 from antiphon.protocol.faults import Fault
-from antiphon.protocol.target import Target
-from antiphon.providers.anthropic.faults import paused
+from antiphon.providers.anthropic.pausing import PAUSED
 from antiphon.providers.anthropic.search import action_of, annotation_of, has_failed
 from antiphon.providers.anthropic.state import write_state
 from antiphon.providers.anthropic.tools import SEARCH
@@ -44,7 +46,6 @@ _INCOMPLETE: dict[str, StopReason] = {
     "model_context_window_exceeded": "max_output_tokens",
     "refusal": "content_filter",
 }
-_PAUSED = "pause_turn"
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _encode = msgspec.json.Encoder().encode
 
@@ -55,10 +56,14 @@ class Expected(Struct, frozen=True):
     Attributes:
         answer_tool: the tool whose input is the text of the answer.
         vendor: the client speaks this dialect: it gets every event as it is, and goes on after a pause itself.
+        resumable: it may be interrupted, and shall be gone on with then.
+        waiting: id -> block of the vendor's own calls before an interruption whose results are in this answer.
     """
 
     answer_tool: str | None = None
     vendor: bool = False
+    resumable: bool = False
+    waiting: Mapping[str, Raw] = MappingProxyType({})
 
 
 class _Open:
@@ -86,20 +91,22 @@ class MessageReader:
     """
 
     __slots__ = (
-        "_calls", "_chars", "_expected", "_open", "_own_tools", "_spoke", "_target", "_text_key", "_usage",
-        "broken", "stopped",
+        "_called", "_calls", "_chars", "_expected", "_open", "_own_tools", "_spoke", "_text_key", "_usage", "broken",
+        "stopped",
     )  # fmt: skip
 
-    def __init__(self, expected: Expected, target: Target) -> None:
+    def __init__(self, expected: Expected) -> None:
         self._expected = expected
-        self._target = target
         self._usage = UsageTracker()
         self._open: dict[int, _Open] = {}
-        self._own_tools: dict[str, tuple[str, bytes]] = {}  # id -> key and block of a call that the vendor answers
+        self._own_tools: dict[str, tuple[str, bytes]] = {  # id -> key and block of a call that the vendor answers
+            call_id: (_search_key(decode_block(raw)), bytes(raw)) for call_id, raw in expected.waiting.items()
+        }
         self._calls: list[str] = []  # ended, but not known to be whole
         self._text_key: str | None = None  # of the message that is being written
         self._chars = 0  # of its text so far
         self._spoke = False
+        self._called = False  # functions of the client's
         self.stopped = False
         self.broken = False
 
@@ -187,15 +194,12 @@ class MessageReader:
                 if not held.is_sealed:  # of a type that only the vendor can read, and that came whole
                     self._seal(f"block:{index}", [held.raw], out=out)
 
-    def end(self, reason: str, details: StopDetails | None, *, out: list[Delta]) -> None:
-        """The model stopped. Only the first reason counts."""
+    def end(self, reason: str, details: StopDetails | None, *, out: list[Delta], paused: bytes | None = None) -> None:
+        """The model stopped. Only the first reason counts. `paused`: what to go on with, where that is possible."""
         if self.stopped:
             return
-        if reason == _PAUSED and not self._expected.vendor:
-            self.fail(paused(self._target), out)
-            return
         self.stopped = True
-        stop = _INCOMPLETE.get(reason, "completed")
+        stop = self._meaning(reason, can_go_on=paused is not None)
         if stop == "completed":
             for index in sorted(self._open):
                 self.stop(index, out)
@@ -203,7 +207,7 @@ class MessageReader:
         self._cite_all(out)
         if reason == "refusal" and not self._spoke and details is not None and details.explanation:
             out.append(Refusal("refusal", details.explanation))
-        out.append(Stopped(stop, reason))
+        out.append(Stopped(stop, reason, paused=paused))
 
     def fail(self, fault: Fault, out: list[Delta]) -> None:
         """The answer is unusable from here on."""
@@ -211,6 +215,11 @@ class MessageReader:
             self.broken = True
             self._cite_all(out)
             out.append(Broke(fault))
+
+    def _meaning(self, reason: str, *, can_go_on: bool) -> StopReason:
+        if reason == PAUSED and not (can_go_on or self._expected.vendor or self._called):
+            return "max_output_tokens"  # there is more, which nobody can ask for
+        return _INCOMPLETE.get(reason, "completed")
 
     def _start_text(self, index: int, block: Block, *, out: list[Delta]) -> None:
         held = self._open[index]
@@ -267,7 +276,7 @@ class MessageReader:
             self._text_key = None
             return
         self._text_key = None
-        self._spoke = True
+        self._spoke = self._called = True
         out.append(CallOpened(f"call:{index}", block.id or "", block.name or ""))
 
     def _argue(self, index: int, held: _Open, *, text: str, out: list[Delta]) -> None:
@@ -298,9 +307,9 @@ class MessageReader:
 
     def _start_own(self, held: _Open, block: Block, *, out: list[Delta]) -> None:
         """A call that the vendor answers itself. Only of searches there is something to be seen."""
-        key = f"search:{block.id}"
-        self._own_tools[block.id or ""] = (key if held.name == SEARCH else "", held.raw)
-        if held.name == SEARCH:
+        key = _search_key(block)
+        self._own_tools[block.id or ""] = (key, held.raw)
+        if key:
             self._text_key = None
             self._spoke = True
             out.append(SearchOpened(key))
@@ -326,6 +335,11 @@ class MessageReader:
     def _seal(self, key: str, blocks: list[bytes], *, out: list[Delta]) -> None:
         self._text_key = None
         out += [Seal(key, write_state(blocks)), Closed(key)]
+
+
+def _search_key(block: Block) -> str:
+    """The key of a search of the vendor's; empty for its other tools, of which nothing is shown."""
+    return f"search:{block.id}" if block.name == SEARCH else ""
 
 
 def _object(arguments: bytes) -> Raw:

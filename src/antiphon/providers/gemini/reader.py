@@ -23,7 +23,7 @@ from antiphon.providers.gemini.extras import logprob_entries
 from antiphon.providers.gemini.faults import blocked, in_band_fault, stopped_badly
 from antiphon.providers.gemini.grounding import Sources, SpokenText, searched
 from antiphon.providers.gemini.state import Mark, State, write_state
-from antiphon.providers.gemini.stops import FAILED, NO_REASON, VAGUE, stop_reason
+from antiphon.providers.gemini.stops import FAILED, NO_REASON, PAUSED, VAGUE, stop_reason
 from antiphon.providers.gemini.usage import usage_seen
 from antiphon.providers.shared.faults import broken_off, protocol_fault
 
@@ -297,14 +297,15 @@ class ChunkReader:
             self.fail(stopped_badly(self._target, native), out)
             return
         self.stopped = True
-        reason = stop_reason(native)
+        goes_on = native == PAUSED and has_output and not self._calls.any
+        reason = "completed" if goes_on else stop_reason(native)
         self._keep_pending(out)
         self._seal(out)
         if self._block is not None and self._block.kind == "text":
             out += self._sources.annotations(self._spoken, self._block.key)
         self._calls.settle(out, complete=reason == "completed")
         out += self._sources.searches(searched_already=bool(self._searches))
-        out.append(Stopped(reason, native))
+        out.append(Stopped(reason, native, paused=b"" if goes_on else None))
 
     def _keep_pending(self, out: list[Delta]) -> None:
         """Parts of Google's tools with nothing behind them stay with what stands before them."""

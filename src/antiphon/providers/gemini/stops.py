@@ -2,14 +2,12 @@
 
 from antiphon.protocol.deltas import StopReason
 
-__all__ = ["FAILED", "NO_REASON", "VAGUE", "stop_reason"]
+__all__ = ["FAILED", "NO_REASON", "PAUSED", "VAGUE", "stop_reason"]
 
-_LENGTH = frozenset(
-    {
-        "MAX_TOKENS",
-        "CONTINUATION",  # there is more, which is not asked for
-    }
-)
+#: There is more, for who asks again with what there is.
+PAUSED = "CONTINUATION"
+
+_LENGTH = frozenset({"MAX_TOKENS", PAUSED})
 _FILTER = frozenset(
     {
         "SAFETY",
