@@ -17,9 +17,11 @@ from antiphon.config.changes import with_fixed
 from antiphon.config.load import load
 from antiphon.config.problems import ConfigError, Problem
 from antiphon.config.settings import ServerSettings, Settings
+from antiphon.edge.admission import Admission
 from antiphon.edge.app import Edge, Services, Total
 from antiphon.edge.asgi import Receive, Scope, Send
 from antiphon.edge.body import BodyReader
+from antiphon.edge.capacity import capacity
 from antiphon.edge.routes import ROUTES
 from antiphon.edge.sse_out import StreamSettings
 from antiphon.edge.telemetry import Telemetry
@@ -74,6 +76,7 @@ class Application:
         self, settings: Settings, *, progress: Progress = lambda *_: None, shared: "Shared | None" = None
     ) -> None:
         self.settings = settings
+        self.admission = Admission(capacity(settings))
         self._shared = shared
         self.services: Services | None = None
         self._lasting: _Lasting | None = None
@@ -103,6 +106,7 @@ class Application:
         settings, stay = with_fixed(self.settings, settings)
         if self._lasting is not None and self.services is not None:
             services = await _services(settings, self._lasting, before=self.services)
+            self.admission.use(capacity(settings))
             self._lasting.client.renew(connect_s=settings.limits.connect_s)
             self._serve(services, settings)
         self.settings = settings
@@ -112,7 +116,9 @@ class Application:
         async with AsyncExitStack() as stack:
             await receive()
             try:
-                opening = _open_lasting(self.settings, progress=self._progress, shared=self._shared)
+                opening = _open_lasting(
+                    self.settings, progress=self._progress, shared=self._shared, admission=self.admission
+                )
                 lasting = await stack.enter_async_context(opening)
                 settings = self.settings
                 services = await _services(settings, lasting)
@@ -171,6 +177,7 @@ class _Lasting(Struct, frozen=True):
     health: TargetHealth
     clock: SystemClock
     ids: SystemIds
+    admission: Admission
     since: int
 
 
@@ -197,7 +204,9 @@ class _Tools:
 
 
 @asynccontextmanager
-async def _open_lasting(settings: Settings, *, progress: Progress, shared: Shared | None) -> AsyncIterator[_Lasting]:
+async def _open_lasting(
+    settings: Settings, *, progress: Progress, shared: Shared | None, admission: Admission
+) -> AsyncIterator[_Lasting]:
     """Open what has to be closed again."""
     clock = SystemClock()
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -211,7 +220,9 @@ async def _open_lasting(settings: Settings, *, progress: Progress, shared: Share
         )
         stack.push_async_callback(store.close)
         keys = await stack.enter_async_context(KeyRing(store, clock))
-        client = await stack.enter_async_context(UpstreamClient(connect_s=settings.limits.connect_s))
+        client = await stack.enter_async_context(
+            UpstreamClient(connect_s=settings.limits.connect_s, most=admission.max_runs)
+        )
         log = AccessLog() if settings.server.access_log else None
         if log is not None:
             stack.callback(log.close)
@@ -231,6 +242,7 @@ async def _open_lasting(settings: Settings, *, progress: Progress, shared: Share
             health=health,
             clock=clock,
             ids=SystemIds(),
+            admission=admission,
             since=clock.now(),
         )
 
@@ -246,7 +258,7 @@ async def _services(settings: Settings, lasting: _Lasting, *, before: Services |
     router = ModelRouter(catalog, created=lasting.since, health=lasting.health)
     parts = await _parts(settings, lasting, router=router)
     if before is None:
-        engine = Engine(parts)
+        engine = Engine(parts, has_room=lasting.admission.has_room)
     else:
         engine = before.engine
         lasting.health.forgive()
@@ -260,6 +272,7 @@ async def _services(settings: Settings, lasting: _Lasting, *, before: Services |
         streams=StreamSettings(server.heartbeat_s, server.early_status_s, server.send_stall_s),
         clock=lasting.clock,
         telemetry=lasting.telemetry,
+        admission=lasting.admission,
         total=lasting.total,
         new_request_id=lasting.ids.new_request_id,
         ready=_readiness(lasting.store, local, alone=len(catalog.providers) == 1),

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 
+from antiphon.edge.admission import Admission, AdmissionLimits
 from antiphon.edge.asgi import Message, Receive, Scope, Send
 from antiphon.edge.server import GatewayServer, server_config
 
@@ -12,6 +13,7 @@ class Answering:
     """An application that answers, and remembers what its server gave it, weakly."""
 
     def __init__(self) -> None:
+        self.admission = Admission(AdmissionLimits())
         self.seen: list[weakref.ref[object]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

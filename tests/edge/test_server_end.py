@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from antiphon.edge.admission import Admission, AdmissionLimits
 from antiphon.edge.asgi import Message, Receive, Scope, Send
 from antiphon.edge.server import GatewayServer, server_config
 
@@ -13,6 +14,7 @@ class Breaking:
 
     def __init__(self) -> None:
         self.break_now = asyncio.Event()
+        self.admission = Admission(AdmissionLimits())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "lifespan"

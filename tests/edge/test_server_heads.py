@@ -16,7 +16,7 @@ _HEAD_TIMEOUT_S = 0.2
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.edge.server._HEAD_TIMEOUT_S", _HEAD_TIMEOUT_S)
+    monkeypatch.setattr("antiphon.edge.connection._HEAD_TIMEOUT_S", _HEAD_TIMEOUT_S)
 
 
 def test_an_answer_may_take_longer_than_a_head(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ _GET = b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("antiphon.edge.server._KEEP_ALIVE_S", _KEEP_ALIVE_S)
+    monkeypatch.setattr("antiphon.edge.connection.KEEP_ALIVE_S", _KEEP_ALIVE_S)
 
 
 def test_an_idle_connection_is_used_again_and_closed_in_the_end(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_connection_without_time_to_wait_is_never_used_again(run: Run) -> None:
 def test_idle_connections_are_closed_one_by_one_as_their_time_is_over() -> None:
     async def scene() -> None:
         loop, watch = asyncio.get_running_loop(), Watch()
-        pool = Pool(watch, keepalive_s=60.0)
+        pool = Pool(watch, keepalive_s=60.0, most=9)
         lines = [Line(), Line()]
         pool.release(wire_on(lines[0], pool))
         released_at = loop.time()
@@ -232,10 +232,31 @@ def test_idle_connections_are_closed_one_by_one_as_their_time_is_over() -> None:
     asyncio.run(scene())
 
 
+def test_the_connection_that_waited_longest_makes_room_for_a_new_one() -> None:
+    async def scene() -> None:
+        watch = Watch()
+        pool = Pool(watch, keepalive_s=60.0, most=3)
+        lines = [Line() for _ in range(3)]
+        wires = [wire_on(line, pool) for line in lines]
+        for number, wire in enumerate(wires):
+            pool.make_room()  # there is enough of it
+            pool.join(wire)
+            if number:
+                pool.release(wire)
+        pool.make_room()
+        assert [line.is_aborted for line in lines] == [False, True, False]
+        wires[1].connection_lost(None)
+        pool.make_room()
+        assert not lines[2].is_aborted
+        watch.close()
+
+    asyncio.run(scene())
+
+
 def test_connection_that_is_ready_after_the_end_is_closed_and_its_request_fails() -> None:
     async def scene() -> None:
         loop, watch, line = asyncio.get_running_loop(), Watch(), Line()
-        pool = Pool(watch, keepalive_s=60.0)
+        pool = Pool(watch, keepalive_s=60.0, most=9)
         await pool.close()
         wire = wire_on(line, pool)
         pool.join(wire)
@@ -251,7 +272,7 @@ def test_connection_that_is_ready_after_the_end_is_closed_and_its_request_fails(
 def test_connection_that_was_lost_before_it_was_ready_is_not_waited_for() -> None:
     async def scene() -> None:
         loop, watch, line = asyncio.get_running_loop(), Watch(), Line()
-        pool = Pool(watch, keepalive_s=60.0)
+        pool = Pool(watch, keepalive_s=60.0, most=9)
         wire = wire_on(line, pool)
         line.abort()
         wire.connection_lost(None)

@@ -58,7 +58,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_body_mib: Annotated[int, Meta(ge=1, le=1024, description="Largest request body, in MiB.")] = 32
     max_memory_bodies_mib: Annotated[
         int,
-        Meta(ge=1, le=1_048_576, description="All request bodies being received, in MiB; beyond it: 503."),
+        Meta(ge=1, le=1_048_576, description="Bodies of all requests under way, in MiB; beyond it: 503."),
     ] = 512
     body_idle_s: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds that a request body may stop in the middle; beyond it: 408.")
@@ -80,6 +80,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         tuple[_Network, ...],
         Meta(description="Proxies in front whose X-Forwarded-For is believed: addresses or networks. `*` is everyone."),
     ] = ()
+    max_connections: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        Meta(description="Connected clients; beyond it: 503. Default: what open files allow, at most 8192."),
+    ] = None
     access_log: Annotated[bool, Meta(description="Log one line for every request.")] = True
     docs: Annotated[bool, Meta(description="Serve the API description and its page.")] = True
     reload: Annotated[
@@ -131,7 +135,7 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long things may take. Providers can have limits of their own for the last two."""
+    """How long things may take, and how many at once. Providers can have their own `first_byte_s` and `idle_s`."""
 
     run_s: Annotated[float, Meta(gt=0, le=86_400, description="Seconds for a whole response.")] = 1800.0
     connect_s: Annotated[float, Meta(gt=0, le=300, description="Seconds to connect to a provider.")] = 5.0
@@ -141,6 +145,17 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     idle_s: Annotated[
         float, Meta(gt=0, le=86_400, description="Seconds of silence after which a provider's stream is given up.")
     ] = 300.0
+    max_runs: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        Meta(
+            description="Requests under way at once; beyond it: 503. Default: what memory and open files allow, at most"
+            " 4096."
+        ),
+    ] = None
+    late_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="Seconds of work in a turn of the event loop; beyond it some get 503."),
+    ] = 0.2
 
 
 class LocalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -284,7 +299,7 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store: Annotated[StoreSettings, Meta(description="Where responses and usage are kept.")] = field(
         default_factory=StoreSettings
     )
-    limits: Annotated[LimitSettings, Meta(description="How long things may take.")] = field(
+    limits: Annotated[LimitSettings, Meta(description="How long things may take, and how many at once.")] = field(
         default_factory=LimitSettings
     )
     health: Annotated[HealthSettings, Meta(description="How servers are looked at.")] = field(

@@ -14,6 +14,7 @@ from starlette.routing import Match, Route
 
 from antiphon.access.keys import KeyRing
 from antiphon.access.principal import Principal
+from antiphon.edge.admission import ADMITTED, Admission
 from antiphon.edge.asgi import Exchange, Receive, Scope, Send
 from antiphon.edge.body import BodyReader, ClientGoneError
 from antiphon.edge.metrics import Family
@@ -22,7 +23,7 @@ from antiphon.edge.sse_out import StreamSettings
 from antiphon.edge.telemetry import Telemetry
 from antiphon.engine.engine import Engine
 from antiphon.engine.ports import Clock
-from antiphon.protocol.faults import Fault, RequestFault, ServerFault
+from antiphon.protocol.faults import Fault, RequestFault, ServerFault, overloaded
 from antiphon.protocol.request import Dialect
 from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
@@ -51,6 +52,7 @@ class Services(Struct, frozen=True):
     streams: StreamSettings
     clock: Clock
     telemetry: Telemetry
+    admission: Admission
     new_request_id: Callable[[], str]
     ready: Callable[[], Awaitable[dict[str, str]]]
     serves_docs: bool = True
@@ -62,12 +64,16 @@ Handler = Callable[[Services, Exchange], Awaitable[None]]
 
 
 class EdgeRoute(Struct, frozen=True):
-    """One line of the public surface. Without `public=True` a key is required. Errors have the shape of `dialect`."""
+    """One line of the public surface. Without `public=True` a key is required. Errors have the shape of `dialect`.
+
+    `always`: answered whatever there is to do.
+    """
 
     method: str
     path: str
     handler: Handler
     public: bool = False
+    always: bool = False
     dialect: Dialect = "responses"
 
 
@@ -87,10 +93,12 @@ class Edge:
         services = self._services
         exchange = Exchange(scope, receive, send=send, began=services.clock.monotonic())
         exchange.request_id = self._request_id(exchange)
+        entered = False
         try:
             route = self._find(exchange)
             exchange.route = route.path
             _speak(exchange, route.dialect)
+            entered = not route.always and self._enter(scope)
             if not route.public:
                 exchange.principal = await self._authenticate(exchange)
                 exchange.authenticated = services.clock.monotonic()
@@ -106,7 +114,21 @@ class Edge:
             _log.exception("request %s failed", exchange.request_id)
             await self._answer(exchange, ServerFault("The gateway failed.", code="internal_error"))
         finally:
+            if entered:
+                services.admission.leave()
+            services.bodies.release(exchange)
             services.telemetry.request_done(exchange, services.clock.monotonic() - exchange.began)
+
+    def _enter(self, scope: Scope) -> bool:
+        """Whether the request counts here; our own server has asked, and counted, most of them before they came."""
+        if ADMITTED in scope.get("extensions", ()):
+            return False
+        admission = self._services.admission
+        if admission.is_full:
+            admission.refuse()
+            raise overloaded()
+        admission.enter()
+        return True
 
     def _request_id(self, exchange: Exchange) -> str:
         text = exchange.header(b"x-request-id")

@@ -31,6 +31,7 @@ class Exchange:
         status: of the answer, 0 until it was sent.
         run: the run that a handler started; `more_runs` those beside it, where several make one answer.
         error: code of the fault that was answered.
+        held_bytes: size of its body, as `BodyReader` counts it until the exchange is over.
         answered: the whole answer was handed to the server.
         client_gone: the client left before its answer was complete.
     """
@@ -43,6 +44,7 @@ class Exchange:
         "dialect",
         "error",
         "headers",
+        "held_bytes",
         "more_headers",
         "more_runs",
         "path_params",
@@ -73,6 +75,7 @@ class Exchange:
         self.run: Run | EmbeddingRun | None = None
         self.more_runs: Sequence[Run] = ()
         self.error = ""
+        self.held_bytes = 0
         self.client_gone = False
         self.answered = False
 

@@ -8,7 +8,7 @@ import zstandard
 
 from antiphon.edge.answer import SHORTCUTS
 from antiphon.edge.asgi import Exchange, Message
-from antiphon.protocol.faults import RequestFault, ServerFault
+from antiphon.protocol.faults import RequestFault, overloaded
 
 __all__ = ["BodyReader", "ClientGoneError", "Inflate"]
 
@@ -27,7 +27,7 @@ class BodyReader:
 
     Args:
         max_bytes: cap of one body, before and after decompression.
-        max_total_bytes: cap of all bodies in memory together; beyond it requests get 503.
+        max_total_bytes: cap of the bodies of all requests under way together; beyond it requests get 503.
         idle_s: longest wait for the next piece.
     """
 
@@ -56,7 +56,18 @@ class BodyReader:
             body = await self._read(exchange)
         elif len(body) > self._max_bytes:
             raise self._too_large()
-        return body if inflate is None else self._inflated(inflate, body)
+        if inflate is not None:
+            body = self._inflated(inflate, body)
+        if self._held_bytes + len(body) > self._max_total_bytes:
+            raise overloaded()
+        self._held_bytes += len(body)
+        exchange.held_bytes += len(body)
+        return body
+
+    def release(self, exchange: Exchange) -> None:
+        """The exchange is over: what was made of its body is no longer needed."""
+        self._held_bytes -= exchange.held_bytes
+        exchange.held_bytes = 0
 
     async def _read(self, exchange: Exchange) -> bytes:
         message = await self._next(exchange)
@@ -78,9 +89,7 @@ class BodyReader:
                 if size > self._max_bytes:
                     raise self._too_large()
                 if self._held_bytes > self._max_total_bytes:
-                    raise ServerFault(
-                        "The gateway is overloaded. Please try again.", code="overloaded", status=503, retry_after_s=1.0
-                    )
+                    raise overloaded()
             return b"".join(pieces)
         finally:
             self._held_bytes -= size

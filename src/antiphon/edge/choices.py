@@ -121,6 +121,7 @@ class Choices:
     def _start(self, sinks: Sequence[Sink]) -> list[Run]:
         exchange, engine, request = self._exchange, self._services.engine, self._asked.request
         check_endpoint(self._services, request)
+        engine.check_room(self._asked.n)
         came = arrival(exchange)
         runs = [engine.start(request, tenant=exchange.known.tenant, arrival=came, sink=sink) for sink in sinks]
         exchange.run, exchange.more_runs = runs[0], runs[1:]

@@ -30,7 +30,7 @@ async def readyz(services: Services, exchange: Exchange) -> None:
 
 def counted(services: Services) -> Sequence[Family]:
     """What this process has counted, and how it is now."""
-    return services.telemetry.families(live_runs=services.engine.live_runs)
+    return services.telemetry.families(live_runs=services.engine.live_runs, admission=services.admission)
 
 
 async def metrics(services: Services, exchange: Exchange) -> None:

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from antiphon.edge.asgi import Exchange, send_bytes
+from antiphon.edge.asgi import Exchange, Headers, send_bytes
 from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Dialect
 
-__all__ = ["error_body", "send_fault", "status_of"]
+__all__ = ["error_body", "retry_headers", "send_fault", "status_of"]
 
 #: After these the rest of the request cannot be trusted or is not wanted: the connection ends.
 _CLOSING = frozenset({408, 413})
@@ -44,9 +44,9 @@ def status_of(fault: Fault, dialect: Dialect) -> int:
     return 529 if dialect == "messages" and fault.status == 503 else fault.status
 
 
-async def send_fault(exchange: Exchange, fault: Fault) -> None:
-    """Answer with the fault's status, and tell clients whether trying again makes sense."""
-    headers = []
+def retry_headers(fault: Fault) -> Headers:
+    """Whether trying again makes sense, and when."""
+    headers: Headers = []
     wait_s = fault.retry_after_s
     if wait_s is None and fault.code == "upstream_overloaded":
         wait_s = _OVERLOAD_WAIT_S
@@ -55,6 +55,12 @@ async def send_fault(exchange: Exchange, fault: Fault) -> None:
     if fault.status in (408, 409, 429) or fault.status >= 500:
         again = fault.retryable or wait_s is not None
         headers.append((b"x-should-retry", b"true" if again else b"false"))
+    return headers
+
+
+async def send_fault(exchange: Exchange, fault: Fault) -> None:
+    """Answer with the fault's status, and tell clients whether trying again makes sense."""
+    headers = retry_headers(fault)
     if fault.status in _CLOSING:
         headers.append((b"connection", b"close"))
     body = error_body(fault, exchange.dialect, request_id=exchange.request_id)

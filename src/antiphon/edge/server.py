@@ -1,204 +1,94 @@
-"""The HTTP server: uvicorn, with limits on request heads, errors in our shape, and a shutdown that drains.
+"""The HTTP server: uvicorn with connections of our own, and a shutdown that drains.
 
-The only server-specific code. Without it (on another ASGI server) everything but these limits is the same.
+The only server-specific code, with `edge.connection`. On another ASGI server everything but their limits is the same.
 """
 
 import asyncio
 import gc
-import re
+import logging
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from antiphon.edge.answer import SHORTCUTS, JoinedAnswer
-from antiphon.edge.problems import error_body
-from antiphon.edge.watch import CONNECTION
-from antiphon.protocol.faults import RequestFault
+from antiphon.edge.admission import Admission
+from antiphon.edge.connection import KEEP_ALIVE_S, LAST_WORD, ClientConnection
+from antiphon.edge.refusal import Refusals
 
-__all__ = ["GatewayServer", "HeadLimitProtocol", "server_config"]
+__all__ = ["Application", "GatewayServer", "server_config"]
 
-_MAX_HEAD_BYTES = 64 * 1024
-_HEAD_TIMEOUT_S = 30.0
-_KEEP_ALIVE_S = 75
-#: What is read and thrown away of a body that was refused, so that the client comes to read why.
-_LINGER_S = 5.0
-_LINGER_BYTES = 32 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
+
 #: How often a server that retires looks whether there is a connection left.
 _LOOK_S = 0.05
 #: A connection that nobody has used for so long is closed by one that retires.
 _UNUSED_S = 5.0
-_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
+#: Most connections accepted in one turn.
+_ACCEPTS = 64
 
 
-class HeadLimitProtocol(HttpToolsProtocol):
-    """Closes connections whose request head is larger than 64 KiB or does not arrive within 30 s.
+class _Acceptor:
+    """Accepts the rest of the connections that wait, once one has come, in the same turn of the event loop.
 
-    So do more than 64 KiB of anything else that is no body, which the parser would collect.
+    uvloop accepts one per turn. A turn takes long when there is much to do, and clients would wait for seconds to be
+    heard although others are served all the while. What goes wrong here is left to uvloop's own way of accepting.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._head_bytes = 0
-        self._in_head = True
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._lingering_bytes: int | None = None
-        self._idle_since = 0.0
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._watchers: set[Callable[[], None]] = set()
-        self._connection: dict[object, object] = {"watchers": self._watchers, "abort": self._abort}
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self._connection: Callable[[], asyncio.Protocol] | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._is_due = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Start the clock for the first head."""
-        super().connection_made(transport)
-        self._start_head_timer()
+    def start(self, connection: Callable[[], asyncio.Protocol], servers: Iterable[asyncio.Server]) -> None:
+        """`servers` listen. `connection` makes what serves one."""
+        self._connection = connection
+        self._sockets = [
+            socket.fromfd(each.fileno(), each.family, each.type) for server in servers for each in server.sockets
+        ]
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock, and tell who watches."""
-        self._stop_head_timer()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-        super().connection_lost(exc)
-        for tell in tuple(self._watchers):
-            tell()
+    def look(self) -> None:
+        """There may be more. Called for every new connection."""
+        if not self._is_due and self._sockets:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._accept)
 
-    def on_message_begin(self) -> None:
-        """Count from here."""
-        super().on_message_begin()
-        self._head_bytes += 1  # a head has begun, be it behind another request in the same read
+    def close(self) -> None:
+        """Accept no more."""
+        for each in self._sockets:
+            each.close()
+        self._sockets.clear()
 
-    def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head, and what else is no body: trailers and extensions of chunks."""
-        if self._lingering_bytes is not None:
-            self._lingering_bytes += len(data)
-            if self._lingering_bytes > _LINGER_BYTES:
-                self.transport.abort()
+    def _accept(self) -> None:
+        self._is_due = False
+        connection = self._connection
+        if connection is None:
             return
-        if self._in_head and b"pgrade" in data:
-            data = _without_upgrade(data)
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self._head_bytes > _MAX_HEAD_BYTES:
-            self.transport.close()
-        elif self._in_head and self._head_bytes and self._head_timer is None and not self.transport.is_closing():
-            self._start_head_timer()  # not before there is something of a head: until then an answer may be running
+        loop = asyncio.get_running_loop()
+        for each in self._sockets:
+            for _ in range(_ACCEPTS):
+                try:
+                    client, _ = each.accept()
+                except OSError:
+                    break  # usually there is none
+                client.setblocking(False)
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                task = loop.create_task(loop.connect_accepted_socket(connection, client))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
 
-    def on_headers_complete(self) -> None:
-        """The head is whole; one that came with its body in the same read may not be larger than the cap either."""
-        self._in_head = False
-        self._stop_head_timer()
-        if sum(len(name) + len(value) for name, value in self.headers) > _MAX_HEAD_BYTES:
-            self.transport.close()
-            return
-        super().on_headers_complete()
-        self.headers = []  # trailers: uvicorn would add them to the request's headers, and a proxy may not look at them
-
-    def on_body(self, body: bytes) -> None:
-        """What is read now is body, whose size is the application's business."""
-        self._head_bytes = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """The next bytes belong to the next request's head."""
-        self._in_head = True
-        self._head_bytes = 0
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        """As uvicorn has it, but with one timer for the life of the connection instead of one for each request."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing() or self._lingering_bytes is not None:
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._idle_since = self.loop.time()
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(_KEEP_ALIVE_S, self._look_whether_idle)
-
-    def _look_whether_idle(self) -> None:
-        self._idle_timer = None
-        if not self.cycle.response_complete or self._head_bytes:
-            return  # in the middle of a request; its end looks again
-        left_s = self._idle_since + _KEEP_ALIVE_S - self.loop.time()
-        if left_s <= 0 and self.transport.get_write_buffer_size():
-            self.transport.abort()  # it has not taken its answer in all this time, and would hold it for ever
-        elif left_s <= 0:
-            self.transport.close()
-        else:
-            self._idle_timer = self.loop.call_later(left_s, self._look_whether_idle)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Run the application with a `send` of ours; and let it watch the connection without a task of its own."""
-        answer = JoinedAnswer(cycle, close=self._close_gently)
-        shortcuts: dict[object, object] = {
-            "read": answer.whole_body,
-            "ready": answer.is_ready,
-            "write": answer.write_now,
-        }
-        cycle.scope["extensions"] = {CONNECTION: self._connection, SHORTCUTS: shortcuts}
-
-        async def joined(scope: Any, receive: Any, _: Any) -> None:
-            try:
-                await app(scope, receive, answer.send)
-            finally:
-                shortcuts.clear()  # the answer knows its cycle, whose scope knows the answer: collecting that costs
-
-        super()._start_asgi_task(cycle, joined)
-
-    def send_400_response(self, msg: str) -> None:
-        """What is no HTTP gets the same error shape as everything else."""
-        body = error_body(RequestFault(msg, code="invalid_http"))
-        self.transport.write(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (STATUS_LINE[400], len(body), body)
-        )
-        self.transport.close()
-
-    def _close_gently(self) -> None:
-        """Close; but a client that is still sending is listened to for a while.
-
-        Closing on it at once would reset the connection, and the answer that tells what is wrong would be lost.
-        """
-        if not self.cycle.more_body or not self.transport.can_write_eof():
-            self.transport.close()
-            return
-        self._lingering_bytes = 0
-        self.flow.resume_reading()
-        self.transport.write_eof()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-        self._idle_timer = self.loop.call_later(_LINGER_S, self.transport.abort)
-
-    def _abort(self) -> None:
-        """Hang up at once; a polite end would wait until the client has taken what is held for it."""
-        self.transport.abort()
-
-    def _start_head_timer(self) -> None:
-        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self.transport.close)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-
-def _without_upgrade(data: bytes) -> bytes:
-    """Take the offer to speak something else out of a head, because the parser would give up the body that follows.
-
-    Java's own HTTP client offers h2c with every first request. No offer is ever taken here.
-    """
-    head, end, rest = data.partition(b"\r\n\r\n")
-    return _UPGRADE.sub(b"", head) + end + rest
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a connection was lost before it began: %s", error)
 
 
 class GatewayServer(uvicorn.Server):
@@ -226,6 +116,7 @@ class GatewayServer(uvicorn.Server):
         self._told_again = asyncio.Event()
         self._tell_started = started
         self._main: asyncio.Task[None] | None = None
+        self._acceptor = _Acceptor()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop."""
@@ -266,12 +157,22 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
+        self.config.http_protocol_class = partial(  # type: ignore[assignment]  # it is called, and nothing else
+            self.config.http_protocol_class,
+            accepted=self._acceptor.look,  # type: ignore[call-arg]  # ours has it
+        )
         await super().startup(sockets)
         if self.started:
+            self._acceptor.start(self._connection, self.servers)
             _calm_collector()
             port = self.servers[0].sockets[0].getsockname()[1] if self.servers else self.config.port
             host = self.config.host
             self._tell_started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def _connection(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn has it
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @property
     def failed(self) -> bool:
@@ -292,9 +193,9 @@ class GatewayServer(uvicorn.Server):
         """
         for server in self.servers:
             server.close()
-        last_word = (b"connection", b"close")
-        self.config.encoded_headers.append(last_word)
-        self.server_state.default_headers.append(last_word)
+        self._acceptor.close()
+        self.config.encoded_headers.append(LAST_WORD)
+        self.server_state.default_headers.append(LAST_WORD)
         clock = asyncio.get_running_loop().time
         began, busy_at = clock(), dict[object, float]()
         while (connections := tuple(self.server_state.connections)) and not self.should_exit:
@@ -302,7 +203,7 @@ class GatewayServer(uvicorn.Server):
             if now - began > patience_s:
                 break
             for each in connections:
-                if isinstance(each, HttpToolsProtocol) and _is_answering(each.cycle):
+                if isinstance(each, ClientConnection) and not each.is_free:
                     busy_at[each] = now
                 elif now - busy_at.get(each, began) > _UNUSED_S:
                     each.shutdown()
@@ -311,6 +212,7 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain while uvicorn waits for its connections."""
+        self._acceptor.close()
         async with asyncio.TaskGroup() as group:
             group.create_task(_awaited(self._drain))
             impatient = group.create_task(self._hurry_when_told_again())
@@ -321,11 +223,6 @@ class GatewayServer(uvicorn.Server):
         await self._told_again.wait()
         if self._hurry is not None:
             await self._hurry()
-
-
-def _is_answering(cycle: RequestResponseCycle | None) -> bool:
-    """Whether a request's answer has not ended; a connection has no cycle before its first request."""
-    return cycle is not None and not cycle.response_complete
 
 
 def _calm_collector() -> None:
@@ -339,14 +236,25 @@ async def _awaited(action: Callable[[], Awaitable[None]]) -> None:
     await action()
 
 
-def server_config(app: Any, *, host: str, port: int, drain_s: float, proxies: tuple[str, ...]) -> uvicorn.Config:
+class Application(Protocol):
+    """What is served, and who is let in to it."""
+
+    admission: Admission
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """ASGI."""
+
+
+def server_config(
+    app: Application, *, host: str, port: int, drain_s: float, proxies: tuple[str, ...]
+) -> uvicorn.Config:
     """How uvicorn is run here."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="auto",
-        http=HeadLimitProtocol,
+        http=partial(ClientConnection, admission=app.admission, refusals=Refusals()),  # type: ignore[arg-type]  # called only
         ws="none",
         lifespan="on",
         log_config=None,
@@ -354,7 +262,7 @@ def server_config(app: Any, *, host: str, port: int, drain_s: float, proxies: tu
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(drain_s) + 10,
         backlog=2048,
     )

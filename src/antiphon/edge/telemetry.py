@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from antiphon.edge.admission import Admission
 from antiphon.edge.asgi import Exchange
 from antiphon.edge.metrics import Family, families_of
 from antiphon.engine.record import Record
@@ -118,10 +119,12 @@ class Telemetry:
         self._not_stored = 0
         self._reloads: Counter[tuple[str]] = Counter()
         self._live_runs = 0
+        self._admission: Admission | None = None
 
-    def families(self, *, live_runs: int) -> Sequence[Family]:
+    def families(self, *, live_runs: int, admission: Admission) -> Sequence[Family]:
         """All that was counted, as values."""
         self._live_runs = live_runs
+        self._admission = admission
         return families_of(self.collect())
 
     def collect(self) -> Iterator[Metric]:
@@ -165,6 +168,20 @@ class Telemetry:
         yield GaugeMetricFamily("antiphon_live_runs", "Runs under way.", value=self._live_runs)
         yield GaugeMetricFamily("antiphon_workers", "Processes that serve.", value=1)
         yield CounterMetricFamily("antiphon_worker_restarts", "Processes that died and were replaced.", value=0)
+        yield from self._collect_load()
+
+    def _collect_load(self) -> Iterator[Metric]:
+        admission = self._admission
+        refused = CounterMetricFamily("antiphon_refused", "Requests not let in, by reason.", labels=["reason"])
+        for reason in ("runs", "lag", "connections"):
+            refused.add_metric([reason], admission.refused[reason] if admission else 0)
+        yield refused
+        yield GaugeMetricFamily(
+            "antiphon_open_requests", "Requests under way.", value=admission.under_way if admission else 0
+        )
+        yield GaugeMetricFamily(
+            "antiphon_loop_lag_seconds", "How late the event loop was.", value=admission.lag_s if admission else 0.0
+        )
 
     def reloaded(self, *, changed: bool) -> None:
         """The settings were read anew, and taken over or refused."""

@@ -1,6 +1,7 @@
 """What the edge can ask for: make a response, read it back, delete it. Knows which runs are alive in this process."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Never
 
 from msgspec import structs
@@ -15,7 +16,7 @@ from antiphon.engine.record import Arrival
 from antiphon.engine.run import Run, run_timeout, shutting_down
 from antiphon.engine.states import shown_output
 from antiphon.engine.stored import ItemPage, list_items, stored_resource
-from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.faults import RequestFault, overloaded
 from antiphon.protocol.ids import ResponseId, response_id_text
 from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import Request
@@ -25,10 +26,11 @@ __all__ = ["Engine"]
 
 
 class Engine:
-    """The runs of this process."""
+    """The runs of this process. `has_room`: whether there may be one more beside so many."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, has_room: Callable[[int], bool] = lambda _: True) -> None:
         self._parts = parts
+        self._has_room = has_room
         self._live: dict[ResponseId, Run | EmbeddingRun] = {}
         self._draining = False
         self._idle = asyncio.Event()
@@ -47,14 +49,25 @@ class Engine:
         """Begin runs with these parts from now on. Those under way keep what they began with."""
         self._parts = parts
 
+    def check_room(self, runs: int = 1) -> None:
+        """Whether so many may be started now. Requests were counted before they came; one may want several answers.
+
+        Raises:
+            Fault: 503 while shutting down, or when there would be too many.
+        """
+        if self._draining:
+            raise shutting_down()
+        if not self._has_room(len(self._live) + runs - 1):
+            raise overloaded()
+
     def start(self, request: Request, *, tenant: Tenant, arrival: Arrival, sink: Sink) -> Run:
         """Admit a request and give it its run. Nothing is sent anywhere yet.
 
         Raises:
-            Fault: 503 while shutting down; 400 when it continues a response that is still being made.
+            Fault: 503 while shutting down, or when there are too many; 400 when it continues a response that is still
+                being made.
         """
-        if self._draining:
-            raise shutting_down()
+        self.check_room()
         previous = request.previous_response_id
         if previous is not None and (other := self._live.get(previous)) is not None and other.tenant == tenant:
             raise RequestFault(
@@ -77,10 +90,9 @@ class Engine:
         """Admit a request for embeddings.
 
         Raises:
-            Fault: 503 while shutting down.
+            Fault: 503 while shutting down, or when there are too many runs.
         """
-        if self._draining:
-            raise shutting_down()
+        self.check_room()
         return EmbeddingRun(self._parts, asked, tenant=tenant, arrival=arrival)
 
     async def embed(self, run: EmbeddingRun) -> Embedded:

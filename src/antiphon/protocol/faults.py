@@ -25,6 +25,7 @@ __all__ = [
     "ServerFault",
     "StoreFault",
     "UpstreamFault",
+    "overloaded",
     "previous_response_not_found",
 ]
 
@@ -132,6 +133,11 @@ class StoreFault(Fault):
 
 class ServerFault(Fault):
     """Ours: overload (503), shutdown (503), a bug (500)."""
+
+
+def overloaded() -> ServerFault:
+    """There is too much at once: the answer to every request that is not let in, wherever that is found."""
+    return ServerFault("The gateway is overloaded. Please try again.", code="overloaded", status=503, retry_after_s=1.0)
 
 
 def previous_response_not_found(response_id: str) -> RequestFault:

@@ -28,18 +28,24 @@ _STALE_WITHIN_S = 1.0
 class UpstreamClient:
     """A pool of connections to all providers. Use as `async with UpstreamClient() as client`.
 
-    The pool has no upper bound: how many runs there may be is decided where they are admitted. Leaving the context
-    closes every connection; exchanges still open then end in a `NetworkFault`.
+    Leaving the context closes every connection; exchanges still open then end in a `NetworkFault`.
 
     Args:
         connect_s: limit for a new connection: name, TCP and TLS together, through the proxy if there is one.
         keepalive_s: how long an idle connection is kept.
+        most: how many connections are kept, idle ones included.
         decoded_cap_bytes: most that one compressed answer may become, see `Exchange`.
     """
 
     def __init__(
-        self, *, connect_s: float = 5.0, keepalive_s: float = 60.0, decoded_cap_bytes: int = 64 * 1024 * 1024
+        self,
+        *,
+        connect_s: float = 5.0,
+        keepalive_s: float = 60.0,
+        most: int = 4096,
+        decoded_cap_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        self._most = most
         self._connect_s = connect_s
         self._keepalive_s = keepalive_s
         self._decoded_cap_bytes = decoded_cap_bytes
@@ -50,7 +56,7 @@ class UpstreamClient:
         self._loop = asyncio.get_running_loop()
         self._watch = Watch()
         self._is_entered = True
-        self._pool = Pool(self._watch, keepalive_s=self._keepalive_s)
+        self._pool = Pool(self._watch, keepalive_s=self._keepalive_s, most=self._most)
         self._connector = Connector(self._pool, connect_s=self._connect_s)
         return self
 
@@ -137,6 +143,7 @@ class UpstreamClient:
 
     async def _connect(self, call: "_Call", started: float) -> Wire:
         limit_s = call.request.first_byte_s
+        self._pool.make_room()
         try:
             with self._watch.limit(limit_s - (self._loop.time() - started)):
                 return await self._connector.dial(call.origin, provider=call.request.provider)

@@ -14,21 +14,24 @@ _CLOSING_S = 1.0
 
 
 class Pool:
-    """Connections by origin; the one used last is used first, so that those too many grow old. No upper bound.
+    """Connections by origin; the one used last is used first, so that those too many grow old.
 
     Implements `wire.Keeper` and `watch.Wait`.
 
     Args:
         keepalive_s: how long a connection may wait for its next request.
+        most: so many are kept. More are made when all of these are in use: how many runs there may be is decided where
+            they are admitted.
 
     Attributes:
         is_closed: nothing is kept any more.
     """
 
-    __slots__ = ("_emptied", "_idle", "_keepalive_s", "_open", "_watch", "is_closed")
+    __slots__ = ("_emptied", "_idle", "_keepalive_s", "_most", "_open", "_watch", "is_closed")
 
-    def __init__(self, watch: Watch, *, keepalive_s: float) -> None:
+    def __init__(self, watch: Watch, *, keepalive_s: float, most: int) -> None:
         self._watch = watch
+        self._most = most
         self._keepalive_s = keepalive_s
         # Of each origin, and of each connection since when: in the order in which they came.
         self._idle: dict[Origin, dict[Wire, float]] = {}
@@ -45,6 +48,17 @@ class Pool:
                 return wire
             wire.abort()
         return None
+
+    def make_room(self) -> None:
+        """One is going to be made: close the one that has waited longest at some place, if there are enough of them."""
+        if len(self._open) < self._most:
+            return
+        for idle in self._idle.values():
+            if idle:
+                wire = next(iter(idle))
+                del idle[wire]
+                wire.abort()
+                return
 
     def join(self, wire: Wire) -> None:
         """A new connection, to be closed with the others."""

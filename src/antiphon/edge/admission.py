@@ -1,0 +1,250 @@
+"""Which requests are taken while there is too much of everything. Knows numbers only: no HTTP, no sockets.
+
+Two bounds. How many requests may be under way is a number, for the sake of memory. How many the processor can bear is
+not known beforehand: a request may be a line or a megabyte, its answer a word or a stream of an hour. So the event loop
+is watched. As long as its turns are short, everybody is let in. When they are long, and get longer, requests are let
+in at a rate that is found by trial, slower when turns are long and faster when they are short, and the others are
+refused at once, for next to nothing. A burst is no overload: it is served, and over.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+
+from msgspec import Struct
+
+__all__ = ["ADMITTED", "Admission", "AdmissionLimits", "Pace", "Turn"]
+
+#: Key in the scope's `extensions` of a request that our server has let in, and counts.
+ADMITTED = "antiphon.admitted"
+
+_log = logging.getLogger(__name__)
+
+#: How often the loop is looked at while there are requests, and how long on after the last of them.
+_TICK_S = 0.005
+_LINGER_S = 1.0
+
+#: A turn that is too long, behind one of at least this share of its length, is overload. One alone may be a single long
+#: piece of work.
+_BEFORE = 0.1
+#: Most requests that are let in in one turn while nothing is wrong. They come before one can see how long it takes.
+_BURST = 1024
+
+#: While requests are refused: how long a turn should be, as a share of what is bearable, and how the rate follows it.
+_GOAL = 0.05
+_SLOWER = 0.1
+_SLOWEST = 0.5
+_FASTER = 12.0
+_EAGER = 0.3
+_LESS, _MORE = 0.7, 2.0
+_LEAST_PER_S = 20.0
+#: What gets done is averaged over so long.
+_MEMORY_S = 0.5
+#: A thread that works for a smaller share of the time has not too much to do.
+_IDLE = 0.5
+#: Nobody had to be refused for so long: it is over.
+_CALM_S = 1.0
+_SAY_AGAIN_S = 10.0
+
+
+class AdmissionLimits(Struct, frozen=True):
+    """How much at once.
+
+    Attributes:
+        max_runs: requests under way; `max_connections`: connected clients.
+        late_s: how long a turn of the event loop may take without anybody being refused.
+    """
+
+    max_runs: int = 4096
+    max_connections: int = 8192
+    late_s: float = 0.2
+
+
+class Turn(Struct, frozen=True, gc=False):
+    """What happened between two looks: seconds that went by, and that this thread worked; and requests."""
+
+    elapsed_s: float
+    worked_s: float
+    admitted: int = 0
+    refused: int = 0
+    done: int = 0
+
+
+class Pace:
+    """How many requests the event loop can bear, from how much it did each time between two looks. Has no clock.
+
+    What counts is the work of this thread, not the time that went by: where the processor was given to others, refusing
+    requests would not make it faster.
+
+    Attributes:
+        strict: whether there is too much to do.
+        quota: how many requests may be let in until the next look.
+    """
+
+    __slots__ = (
+        "_admitted_per_s",
+        "_busy",
+        "_calm_s",
+        "_done_per_s",
+        "_late_s",
+        "_rate",
+        "_rest",
+        "_was_long",
+        "quota",
+        "strict",
+    )
+
+    def __init__(self, late_s: float) -> None:
+        self._late_s = late_s
+        self.strict = False
+        self.quota = _BURST
+        self._was_long = False
+        self._rate = 0.0
+        self._rest = 0.0
+        self._done_per_s = 0.0
+        self._admitted_per_s = 0.0
+        self._busy = 0.0
+        self._calm_s = 0.0
+
+    def look(self, turn: Turn) -> None:
+        """What was done since the last look."""
+        if self.strict:
+            self._steer(turn)
+        elif turn.worked_s >= self._late_s and self._was_long:
+            self._begin(turn)
+        else:
+            self._was_long = turn.worked_s >= self._late_s * _BEFORE
+
+    def _begin(self, turn: Turn) -> None:
+        self.strict = True
+        self._calm_s = 0.0
+        self._busy = 1.0
+        self._done_per_s = self._admitted_per_s = (turn.admitted + turn.done) / 2 / turn.elapsed_s
+        self._rate = max(_LEAST_PER_S, self._done_per_s)
+        self._rest = 0.0
+        self.quota = int(self._rate * _TICK_S)
+
+    def _steer(self, turn: Turn) -> None:
+        """As many are let in as get done: more while there is time left, fewer while turns are too long."""
+        seconds = turn.elapsed_s
+        busy = min(1.0, turn.worked_s / seconds)
+        weight = min(1.0, seconds / _MEMORY_S)
+        self._done_per_s += (turn.done / seconds - self._done_per_s) * weight
+        self._admitted_per_s += (turn.admitted / seconds - self._admitted_per_s) * weight
+        borne_per_s = max(self._done_per_s, self._admitted_per_s)
+        self._busy += (busy - self._busy) * weight
+        too_long = turn.worked_s / (self._late_s * _GOAL) - 1.0
+        if too_long > 0.0:
+            self._rate = min(self._rate, borne_per_s) * max(_SLOWEST, 1.0 - _SLOWER * too_long)
+        elif turn.refused:
+            self._rate *= 1.0 + _FASTER * seconds * max(1.0 - busy, _EAGER * -too_long)
+        self._rate = max(_LEAST_PER_S, _LESS * borne_per_s, min(self._rate, _MORE * borne_per_s))
+        self._rest = self._rate * min(seconds, self._late_s) + self._rest % 1.0
+        self.quota = int(self._rest)
+        self._calm_s = 0.0 if turn.refused and self._busy > _IDLE else self._calm_s + seconds
+        if self._calm_s >= _CALM_S:
+            self.strict = self._was_long = False
+            self.quota = _BURST
+
+
+class Admission:
+    """Who is let in. One per process; used from the event loop's thread only.
+
+    Attributes:
+        max_runs, max_connections: as the limits say.
+        under_way: requests that were let in and have no whole answer yet.
+        lag_s: how late the event loop was when one looked last.
+        turned_away: connections too many that are being closed.
+        refused: how many were not let in, by reason: `runs`, `lag`, `connections`.
+    """
+
+    __slots__ = (
+        "_admitted", "_done", "_idle_s", "_last_s", "_last_work_s", "_loop", "_pace", "_refused", "_said_s", "_timer",
+        "lag_s", "max_connections", "max_runs", "refused", "turned_away", "under_way"
+    )  # fmt: skip
+
+    def __init__(self, limits: AdmissionLimits) -> None:
+        self.use(limits)
+        self.under_way = 0
+        self.turned_away = 0
+        self.refused: Counter[str] = Counter()
+        self._admitted = 0
+        self._refused = 0
+        self._done = 0
+        self._idle_s = 0.0
+        self._last_s = 0.0
+        self._last_work_s = 0.0
+        self.lag_s = 0.0
+        self._said_s = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def use(self, limits: AdmissionLimits) -> None:
+        """From now on with these limits."""
+        self.max_runs = limits.max_runs
+        self.max_connections = limits.max_connections
+        self._pace = Pace(limits.late_s)
+
+    def has_room(self, runs: int) -> bool:
+        """Whether there may be one more beside so many: one request may want several."""
+        return runs < self.max_runs
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next request has to go away. One that may stay has to `enter` at once."""
+        return self._admitted >= self._pace.quota or self.under_way >= self.max_runs
+
+    def refuse(self) -> None:
+        """One had to go."""
+        if self.under_way >= self.max_runs:
+            self.refused["runs"] += 1
+        else:
+            self.refused["lag"] += 1
+            self._refused += 1
+
+    def enter(self) -> None:
+        """A request is under way."""
+        self.under_way += 1
+        self._admitted += 1
+        if self._timer is None:
+            self._watch()
+
+    def leave(self) -> None:
+        """It has its answer, or nobody waits for one any more."""
+        self.under_way -= 1
+        self._done += 1
+
+    def _watch(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._last_s = time.monotonic()
+        self._last_work_s = time.thread_time()
+        self._idle_s = 0.0
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        now_s, work_s = time.monotonic(), time.thread_time()
+        elapsed_s, worked_s = now_s - self._last_s, work_s - self._last_work_s
+        self._last_s, self._last_work_s = now_s, work_s
+        self.lag_s = max(0.0, elapsed_s - _TICK_S)
+        pace, strict = self._pace, self._pace.strict
+        pace.look(Turn(max(elapsed_s, 1e-6), worked_s, self._admitted, self._refused, self._done))
+        self._idle_s = 0.0 if self.under_way or self._refused else self._idle_s + elapsed_s
+        self._admitted = self._refused = self._done = 0
+        if pace.strict or strict:
+            self._say(now_s, changed=pace.strict != strict)
+        self._timer = None
+        if self._loop is not None and (self._idle_s < _LINGER_S or pace.strict):
+            self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+    def _say(self, now_s: float, *, changed: bool) -> None:
+        if not self._pace.strict:
+            _log.warning("no longer overloaded; %d requests were refused since the start", self.refused["lag"])
+        elif changed or now_s - self._said_s >= _SAY_AGAIN_S:
+            self._said_s = now_s
+            _log.warning(
+                "overloaded: %d requests under way, turns of the event loop of %.0f ms; %d refused since the start",
+                self.under_way,
+                self.lag_s * 1000,
+                self.refused["lag"],
+            )
