@@ -22,6 +22,9 @@ FORMAT = {"type": "json_schema", "name": "n", "schema": SCHEMA, "description": "
 ACCEPTED: list[tuple[str, object, str, object]] = [
     ("model", "provider/model:tag", "model", "provider/model:tag"),
     ("instructions", "Be kind.", "instructions", "Be kind."),
+    ("fallback_models", ["a", "b/c"], "fallbacks", ("a", "b/c")),
+    ("fallback_timeout", 2500, "fallback_s", 2.5),
+    ("fallback_enabled", False, "fallback", False),
     ("instructions", "", "instructions", ""),
     ("previous_response_id", RESPONSE_TEXT, "previous_response_id", RESPONSE_ID),
     ("stream", True, "stream", True),
@@ -159,7 +162,6 @@ IGNORED: list[tuple[str, object, str]] = [
     ("access_programs", {}, "access_programs"),
     ("image", {}, "image"),
     ("never_heard_of", None, "never_heard_of"),
-    ("fallback_models", ["a"], "fallback_models"),
     ("compression", {"enabled": True}, "compression"),
     ("Ünïcode \r\n", 1, "Ünïcode \r\n"),
 ]

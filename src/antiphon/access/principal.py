@@ -34,7 +34,7 @@ class Principal(Struct, frozen=True):
         """Whether this key's list of models names it."""
         return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
 
-    def allow_model(self, model: str) -> None:
+    def allow_model(self, model: str, *, param: str = "model") -> None:
         """Return when this key may use the model; raise `AccessFault` (403 `model_access_denied`) when it may not."""
         if not self.may_use(model):
             raise AccessFault(
@@ -42,7 +42,7 @@ class Principal(Struct, frozen=True):
                 status=403,
                 type="permission_error",
                 code="model_access_denied",
-                param="model",
+                param=param,
             )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from antiphon.dialects.fallback import FallbackModels, FallbackTimeout, seconds
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import validation_fault
 from antiphon.protocol.request import NULL
@@ -40,6 +41,9 @@ class _Params(Struct, frozen=True, kw_only=True):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
     user: Annotated[str, Meta(max_length=1024)] | None = None
+    fallback_models: FallbackModels | None = None
+    fallback_timeout: FallbackTimeout | None = None
+    fallback_enabled: bool | None = None
 
 
 _params = msgspec.json.Decoder(_Params)
@@ -69,7 +73,15 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
     if bytes(asked[:1]) not in (b'"', b"["):
         message = "Invalid type for 'input': expected a string, or a list of strings or tokens."
         raise RequestFault(message, code="invalid_value", param="input")
-    return EmbeddingsRequest(params.model, fields, len(asked), params.user)
+    return EmbeddingsRequest(
+        params.model,
+        fields,
+        len(asked),
+        params.user,
+        fallbacks=tuple(params.fallback_models or ()),
+        fallback=params.fallback_enabled,
+        fallback_s=seconds(params.fallback_timeout),
+    )
 
 
 def _missing(name: str) -> RequestFault:

@@ -7,7 +7,7 @@ from antiphon.dialects.chat import Asked, ChatAnswer, ChatStream, Head, parse_ch
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange
 from antiphon.edge.choices import Choices
-from antiphon.edge.door import answer_whole, answer_with_stream
+from antiphon.edge.door import allow_models, answer_whole, answer_with_stream
 from antiphon.protocol.faults import Fault
 
 __all__ = ["create"]
@@ -31,7 +31,7 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 async def create(services: Services, exchange: Exchange) -> None:
     """`POST /v1/chat/completions`."""
     asked = parse_chat(await services.bodies.read_json(exchange))
-    exchange.known.allow_model(asked.request.model)
+    allow_models(exchange, asked.request)
     try:
         await _answer(services, exchange, asked=asked)
     except Fault as fault:

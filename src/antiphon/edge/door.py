@@ -10,11 +10,21 @@ from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
 from antiphon.edge.sse_out import JsonSink, StreamSink
 from antiphon.edge.watch import Watch
+from antiphon.engine.course import Asked
 from antiphon.engine.record import Arrival, Caller
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import Request
 
-__all__ = ["Door", "answer_whole", "answer_with_stream", "arrival", "check_endpoint", "read_request", "serve"]
+__all__ = [
+    "Door",
+    "allow_models",
+    "answer_whole",
+    "answer_with_stream",
+    "arrival",
+    "check_endpoint",
+    "read_request",
+    "serve",
+]
 
 _OWN_NAMES: Mapping[str, str] = MappingProxyType({})
 
@@ -53,8 +63,19 @@ async def serve(services: Services, exchange: Exchange, *, door: Door) -> None:
 async def read_request(services: Services, exchange: Exchange, *, door: Door) -> Request:
     """What is asked, for a model that this key may use."""
     request = door.parse(await services.bodies.read_json(exchange))
-    exchange.known.allow_model(request.model)
+    allow_models(exchange, request)
     return request
+
+
+def allow_models(exchange: Exchange, asked: Asked) -> None:
+    """Whether this key may use all models that the request names.
+
+    Raises:
+        AccessFault: 403 `model_access_denied`.
+    """
+    exchange.known.allow_model(asked.model)
+    for name in asked.fallbacks:
+        exchange.known.allow_model(name, param="fallback_models")
 
 
 async def answer_with_stream(
@@ -104,13 +125,13 @@ def check_endpoint(services: Services, request: Request) -> None:
     rule = services.responses_only
     if rule is None:
         return
-    target = services.router.targets(request.model)[0]
-    if rule.applies(target.model):
-        raise RequestFault(
-            f"The model `{request.model[:100]}` is only served by POST /v1/responses. Send the request there.",
-            code="unsupported_endpoint",
-            param="model",
-        )
+    for name in (request.model, *request.fallbacks):
+        if rule.applies(services.router.targets(name)[0].model):
+            raise RequestFault(
+                f"The model `{name[:100]}` is only served by POST /v1/responses. Send the request there.",
+                code="unsupported_endpoint",
+                param="model" if name == request.model else "fallback_models",
+            )
 
 
 def arrival(exchange: Exchange) -> Arrival:

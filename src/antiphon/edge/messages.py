@@ -7,10 +7,10 @@ import msgspec
 
 from antiphon.dialects.messages.count import estimate_input
 from antiphon.dialects.messages.encode import Asked, MessagesAnswer, MessagesStream
-from antiphon.dialects.messages.parse import parse_count, parse_messages
+from antiphon.dialects.messages.parse import Parsed, parse_count, parse_messages
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, Headers, send_bytes
-from antiphon.edge.door import answer_whole, answer_with_stream, arrival
+from antiphon.edge.door import allow_models, answer_whole, answer_with_stream, arrival
 from antiphon.edge.watch import Watch
 
 __all__ = ["count_tokens", "create"]
@@ -41,7 +41,8 @@ async def create(services: Services, exchange: Exchange) -> None:
     body = await services.bodies.read_json(exchange)
     parsed = parse_messages(body, betas=exchange.header(_BETA))
     request = parsed.request
-    exchange.known.allow_model(request.model)
+    allow_models(exchange, request)
+    _allow_upstream_models(exchange, parsed)
     if request.stream:
         asked = Asked(exchange.request_id, parsed.omits_thinking, estimate_input(request), parsed.edits)
         stream = MessagesStream(asked)
@@ -49,6 +50,15 @@ async def create(services: Services, exchange: Exchange) -> None:
     else:
         asked = Asked(exchange.request_id, parsed.omits_thinking, edits=parsed.edits)
         await answer_whole(services, exchange, request=request, encoder=MessagesAnswer(asked), names=_NAMES)
+
+
+def _allow_upstream_models(exchange: Exchange, parsed: Parsed) -> None:
+    """`fallbacks` names models as the provider does; the key's list may know them under the provider's name."""
+    principal = exchange.known
+    provider, slash, _ = parsed.request.model.partition("/")
+    for name in parsed.models:
+        if not (slash and principal.may_use(f"{provider}/{name}")):
+            principal.allow_model(name, param="fallbacks")
 
 
 async def count_tokens(services: Services, exchange: Exchange) -> None:

@@ -81,6 +81,7 @@ class EmbeddingRun:
             raise self._failed(fault) from fault
         except asyncio.CancelledError:
             if self._abort is None or self._task is None:
+                self.record.client_left()
                 self._end("cancelled", None)
                 raise
             self._task.uncancel()

@@ -167,6 +167,11 @@ class Record(Struct, omit_defaults=True):
             self.candidates = [_noted(candidate) for candidate in candidates]
             self.strategy, self.affinity = route.strategy, route.affinity
 
+    def client_left(self) -> None:
+        """The client has gone: in the middle of an attempt, or of the wait after it."""
+        if self.attempts and self.attempts[-1].outcome != "served":
+            self.attempts[-1].decision = "stop_client_gone"
+
     def see(self, event: events.Event, *, at_ms: int) -> None:
         """Note the beginning and end of items. Cheap for all other events."""
         kind = type(event)

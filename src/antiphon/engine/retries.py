@@ -71,7 +71,7 @@ _NOTHING_DONE = frozenset(
     }
 )
 #: Tools that providers run and that change nothing anywhere. All others may.
-_READING_TOOLS = ("web_search", "file_search", "tool_search")
+_READING_TOOLS = ("web_search", "file_search", "tool_search", "compaction", "fallbacks")
 
 #: The first wait is at most so long; each further one at most twice as long.
 _FIRST_WAIT_S = 0.5

@@ -107,6 +107,7 @@ class Run:
             if self._abort is not None and task is not None:
                 task.uncancel()
                 return await self._fail(self._abort)
+            self.record.client_left()
             await self._conclude("cancelled")
             raise
         except Exception:  # noqa: BLE001 - the supervisor of a run: a bug is logged once and told to nobody

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from antiphon.dialects.chat.messages import ChatMessage
+from antiphon.dialects.fallback import FallbackModels, FallbackTimeout
 from antiphon.protocol.request import NULL
 
 __all__ = [
@@ -126,6 +127,9 @@ class ChatParams(Struct, frozen=True, kw_only=True):
     prompt_cache_key: Annotated[str, Meta(max_length=1024)] | None = None
     safety_identifier: Annotated[str, Meta(max_length=1024)] | None = None
     user: Annotated[str, Meta(max_length=1024)] | None = None
+    fallback_models: FallbackModels | None = None
+    fallback_timeout: FallbackTimeout | None = None
+    fallback_enabled: bool | None = None
     modalities: list[str] | None = None
     # Known, and refused when set: they would change what the answer means.
     audio: Raw = NULL

@@ -13,6 +13,7 @@ from antiphon.dialects.chat.tools import (
     parse_tools,
     web_search,
 )
+from antiphon.dialects.fallback import seconds
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import (
     NULL,
@@ -115,6 +116,9 @@ def _parse(body: bytes) -> Asked:
         dialect="chat",
         body=body,
         vendor_only=(*unknown, *own, *_vendors_reasoning(params.reasoning), *read.lost[:_SHOWN_NAMES]),
+        fallbacks=tuple(params.fallback_models or ()),
+        fallback=params.fallback_enabled,
+        fallback_s=seconds(params.fallback_timeout),
     )
     options = params.stream_options
     asked = Asked(request, params.n or 1, options is not None and options.include_usage is True, legacy)

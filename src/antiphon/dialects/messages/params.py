@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
 
+from antiphon.dialects.fallback import FallbackModels, FallbackTimeout
 from antiphon.protocol.request import NULL
 
 __all__ = [
@@ -128,6 +129,9 @@ class MessagesParams(CountParams, frozen=True, kw_only=True):
     stop_sequences: list[str] | None = None
     metadata: MetadataParams | None = None
     service_tier: Annotated[str, Meta(max_length=64)] | None = None
+    fallback_models: FallbackModels | None = None
+    fallback_timeout: FallbackTimeout | None = None
+    fallback_enabled: bool | None = None
 
 
 #: What has a place of its own in a `Request`. Any other field can only be said to an upstream of the same vendor.

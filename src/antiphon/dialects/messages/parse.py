@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from antiphon.dialects.body import decode_fields, field_names, read_body
+from antiphon.dialects.fallback import seconds
 from antiphon.dialects.messages.context import AppliedEdit, is_done_here, manage
 from antiphon.dialects.messages.params import (
     KNOWN_FIELDS,
@@ -36,7 +37,8 @@ _INCLUDE = frozenset({"reasoning.encrypted_content"})
 
 #: What changes the meaning of an answer, and that only Anthropic has. They travel like tools that no other codec knows,
 #: and are refused as these are.
-_ONLY_THERE = ("mcp_servers", "compaction", "fallbacks")
+_FALLBACKS = "fallbacks"
+_ONLY_THERE = ("mcp_servers", "compaction", _FALLBACKS)
 
 #: Names a conversation that is held at the provider's account, which is shared.
 _REFUSED = "thread"
@@ -60,11 +62,13 @@ class Parsed(Struct, frozen=True):
     Attributes:
         omits_thinking: the text of thoughts is left out.
         edits: what was done to the context; `None` where nothing was asked for.
+        models: models of the provider's own that the body names beside `model`, in `fallbacks`.
     """
 
     request: Request
     omits_thinking: bool = False
     edits: tuple[AppliedEdit, ...] | None = None
+    models: frozenset[str] = frozenset()
 
 
 def parse_messages(body: bytes, *, betas: str = "") -> Parsed:
@@ -112,11 +116,14 @@ def _parse(body: bytes, betas: str) -> Parsed:
         dialect="messages",
         body=_with_betas(body, params.betas, header=betas),
         vendor_only=prompt.vendor_only,
+        fallbacks=tuple(params.fallback_models or ()),
+        fallback=params.fallback_enabled,
+        fallback_s=seconds(params.fallback_timeout),
     )
     context = params.context_management
     request, edits = _managed(request, context)
     omits_thinking = params.thinking is not None and params.thinking.display == "omitted"
-    return Parsed(request, omits_thinking, None if context is None else edits)
+    return Parsed(request, omits_thinking, None if context is None else edits, _named_models(prompt.tools))
 
 
 def _managed(request: Request, context: ContextParams | None) -> tuple[Request, tuple[AppliedEdit, ...]]:
@@ -193,6 +200,27 @@ def _foreign(names: Sequence[str], body: bytes) -> list[Tool]:
         return []
     fields = _fields.decode(body)
     return [HostedTool(name, fields[name].copy()) for name in wanted if bytes(fields[name]) not in (b"null", b"[]")]
+
+
+def _named_models(tools: Sequence[Tool]) -> frozenset[str]:
+    """What `fallbacks` names. Nobody here knows all of its forms, so any text under `model`, or alone, is a name."""
+    found: set[str] = set()
+    for tool in tools:
+        if isinstance(tool, HostedTool) and tool.type == _FALLBACKS:
+            _collect(msgspec.json.decode(tool.raw), found)
+    return frozenset(found)
+
+
+def _collect(value: object, found: set[str]) -> None:
+    if isinstance(value, str):
+        found.add(value)
+    elif isinstance(value, list):
+        for one in value:
+            _collect(one, found)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            if name == "model" or isinstance(one, (list, dict)):
+                _collect(one, found)
 
 
 def _missing(name: str) -> RequestFault:

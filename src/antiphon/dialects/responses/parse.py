@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
+from antiphon.dialects.fallback import seconds
 from antiphon.dialects.responses.choice import parse_tool_choice
 from antiphon.dialects.responses.params import (
     INCLUDES,
@@ -124,6 +125,9 @@ def _parse(body: bytes) -> Request:
         tools_echo=offered.echo,
         body=body,
         vendor_only=_vendor_only(params, unknown),
+        fallbacks=tuple(params.fallback_models or ()),
+        fallback=params.fallback_enabled,
+        fallback_s=seconds(params.fallback_timeout),
     )
 
 

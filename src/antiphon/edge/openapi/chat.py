@@ -1,6 +1,7 @@
 """Chat Completions in the description: OpenAI's shapes, as far as this gateway does something with them."""
 
 from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
+from antiphon.edge.openapi.fallback import FALLBACK_FIELDS
 from antiphon.edge.openapi.schemas import Schema, reference
 
 __all__ = ["CHAT_ENDPOINTS", "CHAT_SCHEMAS"]
@@ -165,6 +166,7 @@ _REQUEST: dict[str, Schema] = {
     "user": _field("Goes to the provider hashed.", type=["string", "null"], maxLength=1024),
     "safety_identifier": _field("Goes to the provider hashed.", type=["string", "null"], maxLength=1024),
     "prompt_cache_key": _field("Goes to the provider hashed.", type=["string", "null"], maxLength=1024),
+    **FALLBACK_FIELDS,
     "modalities": _field(
         "Answers are text: anything else is refused.", type=["array", "null"], items={"type": "string"}
     ),

@@ -1,6 +1,7 @@
 """Embeddings in the description: OpenAI's shapes, as far as this gateway does something with them."""
 
 from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
+from antiphon.edge.openapi.fallback import FALLBACK_FIELDS
 from antiphon.edge.openapi.schemas import Schema, reference
 
 __all__ = ["EMBEDDINGS_ENDPOINTS", "EMBEDDINGS_SCHEMAS"]
@@ -51,6 +52,7 @@ EMBEDDINGS_SCHEMAS: dict[str, Schema] = {
                 "description": "Numbers in a vector, where the model lets you choose.",
             },
             "user": {"type": ["string", "null"], "maxLength": 1024, "description": "Your end user; passed on hashed."},
+            **FALLBACK_FIELDS,
         },
         "required": ["model", "input"],
     },

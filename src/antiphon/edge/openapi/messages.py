@@ -1,6 +1,7 @@
 """The Messages API in the description: Anthropic's shapes, as far as this gateway does something with them."""
 
 from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
+from antiphon.edge.openapi.fallback import FALLBACK_FIELDS
 from antiphon.edge.openapi.schemas import Schema, reference
 
 __all__ = ["MESSAGES_ENDPOINTS", "MESSAGES_SCHEMAS"]
@@ -166,6 +167,7 @@ _ANSWER: dict[str, Schema] = {
         properties={"user_id": {"type": ["string", "null"], "maxLength": 1024}},
     ),
     "service_tier": _field("Passed on, where the provider has tiers.", type=["string", "null"], maxLength=64),
+    **FALLBACK_FIELDS,
 }
 
 MESSAGES_SCHEMAS: dict[str, Schema] = {

@@ -1,6 +1,7 @@
 """What the fields of a request mean, and what this gateway does with each of them."""
 
 from antiphon.dialects.responses.params import INCLUDES
+from antiphon.edge.openapi.fallback import FALLBACK_TEXTS
 from antiphon.edge.openapi.schemas import FieldNote, Schema, reference
 
 __all__ = ["REQUEST_NOTES", "TREATMENTS"]
@@ -149,6 +150,7 @@ _CREATE = {
     "prompt_cache_key": _tuning("Groups requests with a common beginning. Reaches the provider hashed."),
     "safety_identifier": _tuning("Your name for the end user. Reaches the provider hashed."),
     "user": _tuning("Older name of `safety_identifier` and `prompt_cache_key`. Reaches the provider hashed."),
+    **{name: _served(text) for name, text in FALLBACK_TEXTS.items()},
     "background": _refused(
         "Background responses are not built yet: only false.", {"enum": [False, None], "type": ["boolean", "null"]}
     ),

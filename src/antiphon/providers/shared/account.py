@@ -39,7 +39,7 @@ _NAMES = tuple(f'"{name}"'.encode() for name in (*_OBJECTS, _CONTAINER, *_URLS))
 #: Fields of resellers, proxies and servers that lead elsewhere than to the model that was routed to, and paid for,
 #: here: to other models, other servers, or what belongs to other requests.
 _ELSEWHERE = (
-    "models", "route", "fallbacks", "fallback_models", "fallback_timeout", "fallback_enabled", "preset", "model_list",
+    "models", "route", "fallbacks", "preset", "model_list",
     "api_base", "base_url", "api_key", "api_version", "organization", "extra_headers", "extra_body",
     "custom_llm_provider", "user_config", "router_settings_override", "litellm_credential_name", "mock_response",
     "prompt_id", "callbacks", "webhook", "webhook_url", "callback_url", "deferred",
@@ -47,11 +47,19 @@ _ELSEWHERE = (
     "request_id", "custom_logit_processor",
 )  # fmt: skip
 
+#: What the gateway does itself.
+_GATEWAYS = ("fallback_models", "fallback_timeout", "fallback_enabled")
+
 _decode = msgspec.json.decode
 
 
 def drop_elsewhere(body: MutableMapping[str, object], *, but: Iterable[str] = ()) -> list[Notice]:
-    """Take out of the body what leads elsewhere, but for what the upstream's own API has."""
+    """Take out of the body what leads elsewhere, but for what the upstream's own API has.
+
+    What says where the gateway itself may go elsewhere is no news to anybody, and goes too.
+    """
+    for name in _GATEWAYS:
+        body.pop(name, None)
     names = [name for name in _ELSEWHERE if name in body and name not in but]
     return [Notice(name, "dropped", "leads_elsewhere") for name in names if not _says_nothing(body.pop(name))]
 
