@@ -106,8 +106,8 @@ def test_google_tells_the_time_to_wait_in_details() -> None:
     assert fault(429, error(details=[{"retryDelay": "soon"}])).retry_after_s is None
 
 
-def test_an_overloaded_provider_gives_a_time_to_wait_in_any_case() -> None:
-    assert fault(503).retry_after_s == 5.0
+def test_an_overloaded_provider_gives_a_time_to_wait_only_where_it_does() -> None:
+    assert fault(503).retry_after_s is None
     assert fault(503, b"", {"retry-after": "1"}).retry_after_s == 1.0
 
 
