@@ -169,7 +169,9 @@ async def nothing_is_left(gateway: Gateway, upstream: ScriptedUpstream, *, tasks
 
 def waiting(upstream: ScriptedUpstream) -> int:
     """Connections in the middle of a reply."""
-    return sum(connection.is_replying and not connection.closed.is_set() for connection in upstream.connections)
+    return sum(
+        not connection.replied.is_set() and not connection.closed.is_set() for connection in upstream.connections
+    )
 
 
 def check_ledger(gateway: Gateway, swarm: Swarm) -> None:

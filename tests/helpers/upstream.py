@@ -126,7 +126,8 @@ class Connection(asyncio.Protocol):
         self._upstream = upstream
         self.closed = asyncio.Event()
         self.was_reset = False
-        self.is_replying = False
+        self.replied = asyncio.Event()  # to all that was asked
+        self.replied.set()
         self._buffer = b""
         self._requests: asyncio.Queue[Seen] = asyncio.Queue()
         self._writable = asyncio.Event()
@@ -141,6 +142,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while (request := self._next_request()) is not None:
+            self.replied.clear()
             self._upstream.note(request)
             self._requests.put_nowait(request)
 
@@ -186,9 +188,8 @@ class Connection(asyncio.Protocol):
             except BaseException:
                 self._hang_up("reset")
                 raise
-            self.is_replying = True
             await self._send(reply)
-            self.is_replying = False
+            self.replied.set()
 
     async def _send(self, reply: Reply) -> None:
         held = reply.head()
@@ -272,6 +273,10 @@ class ScriptedUpstream:
         await asyncio.wait_for(self.connections[connection].closed.wait(), WAIT_S)
         return self.connections[connection]
 
+    async def replied(self, connection: int) -> None:
+        """Wait until that connection's reply has been written."""
+        await asyncio.wait_for(self.connections[connection].replied.wait(), WAIT_S)
+
     def note(self, request: Seen) -> None:
         self.requests.append(request)
         self.request_received.set()
@@ -321,6 +326,9 @@ class ThreadedUpstream:
 
     def closed(self, connection: int) -> Connection:
         return self._call(self._upstream.closed(connection))
+
+    def replied(self, connection: int) -> None:
+        self._call(self._upstream.replied(connection))
 
     async def _start(self) -> ScriptedUpstream:
         return await ScriptedUpstream(self._script, tls=self._tls).__aenter__()
