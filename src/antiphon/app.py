@@ -309,8 +309,14 @@ async def _parts(settings: Settings, lasting: _Lasting, *, router: ModelRouter) 
 
 
 def _limits(settings: Settings) -> RunLimits:
-    store = settings.store
-    return RunLimits(settings.limits.run_s, store.retention_days or None, store.first_line, store.call_state_hours)
+    store, search = settings.store, settings.web_search
+    return RunLimits(
+        settings.limits.run_s,
+        store.retention_days or None,
+        store.first_line,
+        store.call_state_hours,
+        tool_s=max(30.0, search.timeout_s + 5, search.page_timeout_s + 5),
+    )
 
 
 def _fetcher(settings: Settings) -> GuardedFetcher | None:

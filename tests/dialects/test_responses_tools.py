@@ -153,7 +153,7 @@ CHOICES: list[tuple[object, str, str | None, frozenset[str] | None, object]] = [
         {"type": "allowed_tools", "tools": [*F_ONLY, {"type": "web_search"}]},
         "auto",
         None,
-        frozenset({"f"}),
+        frozenset({"f", "web_search"}),
         {"type": "allowed_tools", "mode": "auto", "tools": [*F_ONLY, {"type": "web_search"}]},
     ),
     ({"type": "allowed_tools", "tools": []}, "auto", None, frozenset(), {"type": "allowed_tools", "mode": "auto", "tools": []}),

@@ -1,10 +1,13 @@
 """Where the matrix is played: one gateway, and one server for whatever model plays just now."""
 
+from typing import Any
+
 from tests.helpers.gateway import Gateway
 from tests.helpers.upstream import Reply, Seen
+from tests.matrix.rules import KEY
 from tests.matrix.upstream import Upstream
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "providers_at"]
 
 
 class Stage:
@@ -16,3 +19,15 @@ class Stage:
 
     def play(self, request: Seen) -> Reply:
         return self.upstream(request)
+
+
+def providers_at(url: str) -> dict[str, Any]:
+    """The settings of one provider for each kind of upstream, all at that server."""
+    common = {"base_url": url, "api_key": KEY}
+    return {
+        "chat": {**common, "protocol": "chat", "quirks": "openai"},
+        "thinker": {**common, "protocol": "chat", "quirks": "deepseek"},
+        "native": {**common, "protocol": "responses", "quirks": "openai"},
+        "claude": {**common, "protocol": "anthropic"},
+        "google": {**common, "protocol": "gemini", "base_url": f"{url.removesuffix('/v1')}/v1beta"},
+    }

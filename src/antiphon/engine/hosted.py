@@ -1,244 +1,137 @@
-"""Hosted tools for models whose providers have none: what such a model is shown, and its calls taken out of its answer.
+"""Hosted tools for models whose providers have none: what such a model is shown in their place.
 
-The model sees functions in the place of the tool. What it writes passes through `HostedCalls`: calls of these functions
-never reach the client as calls, and what the model cites of the results is told as annotations. The calls are run by
+The model sees functions in the place of the tool. Its calls are taken out of its answer in `hosted_calls`, and run in
 `rounds`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from msgspec import Struct, structs
+import msgspec
+from msgspec import Raw, Struct, structs
 
 from antiphon.engine.history import History
-from antiphon.protocol.deltas import (
-    Annotation,
-    CallArguments,
-    CallOpened,
-    Closed,
-    Key,
-    OutputDelta,
-    Relayed,
-    Seal,
-    Text,
-)
-from antiphon.protocol.events import ArgumentsDelta, ItemAdded, ItemDone
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import InputItem, InputText, Message, PlainText
 from antiphon.protocol.records import Tenant
-from antiphon.protocol.request import FunctionTool, HostedTool, Notice, Request, ToolChoice
-from antiphon.protocol.response import FunctionCallItem
-from antiphon.tools.base import Caller, Citer, HostedKind, OpenedTool
+from antiphon.protocol.request import CustomTool, FunctionTool, HostedTool, Notice, Request, Tool, ToolChoice
+from antiphon.tools.base import Caller, HostedKind, OpenedTool
 
-__all__ = ["HostedCall", "HostedCalls", "HostedTools", "open_hosted"]
+__all__ = ["HostedTools", "free_choice", "hosted_tools", "without_functions"]
 
 #: So many of the user's own texts are looked at for addresses, the newest.
 _MOST_TEXTS = 64
-#: What a call's arguments may be; more is no search.
-_MOST_ARGUMENTS = 64 * 1024
+_encode = msgspec.json.Encoder().encode
+_raws = msgspec.json.Decoder(list[Raw])
 
 
-class _Offer(Struct, frozen=True):
-    """One tool of the request, opened. `place` is its index there."""
+class _Wanted(Struct, frozen=True):
+    """A tool of the request that could run here, by its place there."""
 
-    tool: HostedTool
     place: int
-    opened: OpenedTool
+    tool: HostedTool
+    kind: HostedKind
 
 
 class HostedTools:
-    """The tools of one request that run here where the provider has none. `close` it once."""
+    """The tools of one request that run here where the provider has none. `close` it once.
 
-    def __init__(self, offers: Sequence[_Offer]) -> None:
-        self._offers = offers
+    One is opened when the first provider is asked that has not got it: what a provider runs itself is its to judge.
+    """
 
-    def shown_to(self, request: Request, native: Callable[[str], bool]) -> tuple[Request, Mapping[str, OpenedTool]]:
+    def __init__(self, wanted: Sequence[_Wanted], caller: Caller) -> None:
+        self._wanted = wanted
+        self._caller = caller
+        self._opened: dict[int, OpenedTool] = {}
+
+    async def shown_to(
+        self, request: Request, native: Callable[[str], bool]
+    ) -> tuple[Request, Mapping[str, OpenedTool]]:
         """The request with functions for those tools that this provider has not, and whose each function is.
 
         Raises:
-            RequestFault: 400, a function of the client's has the name of one of these.
+            RequestFault: 400, what the client wants of a tool is wrong, or a function of its own has the name of one of
+                these.
         """
-        ours = {offer.place: offer.opened for offer in self._offers if not native(offer.tool.type)}
+        ours = [one for one in self._wanted if not native(one.tool.type)]
         if not ours:
             return request, {}
-        choice = request.tool_choice
-        owners: dict[str, OpenedTool] = {}
-        tools: list[FunctionTool | object] = []
+        choice, owners = request.tool_choice, dict[str, OpenedTool]()
+        shown: dict[int, tuple[FunctionTool, ...]] = {}
         forced: str | None = None
-        notices = list(request.notices)
-        for place, tool in enumerate(request.tools):
-            opened = ours.get(place)
-            if opened is None or not isinstance(tool, HostedTool):
-                tools.append(tool)
-                continue
-            notices.append(Notice(f"tools[{place}]", "emulated", "hosted_tool", asked=tool.type))
-            functions = opened.functions if choice.allows(tool.type) and choice.mode != "none" else ()
-            for function in functions:
-                if function.name not in owners:
-                    owners[function.name] = opened
-                    tools.append(function)
-            if functions and choice.hosted == tool.type:
+        for one in ours:
+            opened = await self._open(one)
+            functions = opened.functions if choice.mode != "none" and choice.allows(one.tool.type) else ()
+            if functions and choice.hosted == one.tool.type:
                 forced = functions[0].name
+            shown[one.place] = tuple(function for function in functions if function.name not in owners)
+            owners.update((function.name, opened) for function in shown[one.place])
         _check_names(request, owners)
-        allowed = choice.allowed | owners.keys() if choice.allowed is not None else None
-        choice = structs.replace(choice, allowed=allowed)
+        notices = [Notice(f"tools[{one.place}]", "emulated", "hosted_tool", asked=one.tool.type) for one in ours]
+        tools = tuple(each for place, tool in enumerate(request.tools) for each in shown.get(place, (tool,)))
+        if choice.allowed is not None:
+            choice = structs.replace(choice, allowed=choice.allowed | owners.keys())
         if forced is not None:
             choice = structs.replace(choice, mode="function", name=forced, hosted=None)
-        elif choice.hosted is not None and any(offer.tool.type == choice.hosted for offer in self._offers):
-            choice = ToolChoice(raw=choice.raw)
-        if choice.mode == "required" and not tools:
-            choice = ToolChoice(raw=choice.raw)
-        shown = structs.replace(
-            request, tools=tuple(tools), tool_choice=choice, notices=tuple(notices), body=b"", tools_echo=None
+        elif any(choice.hosted == one.tool.type for one in ours):
+            choice = structs.replace(choice, hosted=None)
+        seen = structs.replace(
+            request,
+            tools=tools,
+            tools_echo=_edited(request.tools_echo, {bytes(one.tool.raw): shown[one.place] for one in ours}),
+            tool_choice=_in_words(choice, tools),
+            notices=(*request.notices, *notices),
+            max_tool_calls=request.max_tool_calls if any(isinstance(tool, HostedTool) for tool in tools) else None,
+            body=b"",
+            dialect=request.dialect if request.dialect == "responses" else "none",
         )
-        return shown, owners
+        return seen, owners
 
     async def close(self) -> None:
         """Let go of what the tools hold."""
-        for offer in self._offers:
-            await offer.opened.close()
+        for opened in self._opened.values():
+            await opened.close()
+
+    async def _open(self, wanted: _Wanted) -> OpenedTool:
+        opened = self._opened.get(wanted.place)
+        if opened is None:
+            caller = structs.replace(self._caller, place=f"tools[{wanted.place}]")
+            opened = self._opened[wanted.place] = await wanted.kind.open(wanted.tool, caller)
+        return opened
 
 
-async def open_hosted(
+def hosted_tools(
     request: Request, tenant: Tenant, *, history: History, kinds: Sequence[HostedKind]
 ) -> HostedTools | None:
-    """The tools of this request that could run here; `None` for nearly all requests, which have none.
-
-    Raises:
-        RequestFault: 400, what the client wants of a tool is wrong.
-    """
-    if not kinds or not any(isinstance(tool, HostedTool) for tool in request.tools):
+    """The tools of this request that could run here; `None` for nearly all requests, which have none."""
+    wanted = [
+        _Wanted(place, tool, kind)
+        for place, tool in enumerate(request.tools)
+        if isinstance(tool, HostedTool)
+        and (kind := next((kind for kind in kinds if kind.serves(tool.type)), None)) is not None
+    ]
+    if not wanted:
         return None
     sources = tuple(source for retold in history.retold for source in retold.found())
-    said = tuple(_said(history.items))
-    offers = []
-    for place, tool in enumerate(request.tools):
-        kind = next((kind for kind in kinds if isinstance(tool, HostedTool) and kind.serves(tool.type)), None)
-        if kind is not None and isinstance(tool, HostedTool):
-            caller = Caller(tenant, sources, said, f"tools[{place}]")
-            offers.append(_Offer(tool, place, await kind.open(tool, caller)))
-    return HostedTools(offers) if offers else None
+    return HostedTools(wanted, Caller(tenant, sources, tuple(_said(history.items))))
 
 
-class HostedCall(Struct):
-    """A call while the model writes it. `state`: what the provider wants back with it."""
+def without_functions(request: Request, names: Collection[str]) -> Request:
+    """The request without these functions, and free to call whatever is left."""
+    tools = tuple(tool for tool in request.tools if isinstance(tool, HostedTool) or tool.name not in names)
+    choice = request.tool_choice
+    allowed = choice.allowed - set(names) if choice.allowed is not None else None
+    gone = {_encode(tool): () for tool in request.tools if isinstance(tool, FunctionTool) and tool.name in names}
+    choice = _in_words(structs.replace(choice, allowed=allowed), tools)
+    return structs.replace(request, tools=tools, tools_echo=_edited(request.tools_echo, gone), tool_choice=choice)
 
-    name: str
-    opened: OpenedTool
-    arguments: str = ""
-    state: bytes = b""
 
-
-class HostedCalls:
-    """Of one round. Deltas of hosted calls are taken out, annotations for what is cited are put in.
-
-    Attributes:
-        calls: in the order in which they were begun.
-        client_called: the model called functions of the client's too.
-    """
-
-    __slots__ = ("_cited", "_citer", "_key", "_most", "_open", "_owners", "_relayed", "calls", "client_called")
-
-    def __init__(self, owners: Mapping[str, OpenedTool], *, most: int | None = None) -> None:
-        self._owners = owners
-        self._most = most
-        self._open: dict[Key, HostedCall | None] = {}
-        self._cited = tuple(dict.fromkeys(owners.values()))
-        self._citer: Sequence[Citer] = ()
-        self._key: Key | None = None  # of the text that is being written
-        self._relayed: set[Key] = set()
-        self.calls: list[HostedCall] = []
-        self.client_called = False
-
-    def feed(self, deltas: Sequence[OutputDelta]) -> list[OutputDelta]:
-        """What the client may see."""
-        out: list[OutputDelta] = []
-        for delta in deltas:
-            self._feed(delta, out)
-        return out
-
-    def end(self) -> list[OutputDelta]:
-        """The round is over."""
-        out: list[OutputDelta] = []
-        self._end_text(out)
-        return out
-
-    def _feed(self, delta: OutputDelta, out: list[OutputDelta]) -> None:
-        if isinstance(delta, Text):
-            self._text(delta, out)
-            return
-        if not isinstance(delta, Annotation):
-            self._end_text(out)
-        if isinstance(delta, CallOpened):
-            if not delta.namespace and self._opens(delta.key, delta.name):
-                return
-            self.client_called = True
-        elif isinstance(delta, Relayed):
-            if self._relays(delta):
-                return
-            self._relayed.add(delta.key)
-        elif isinstance(delta, CallArguments | Seal | Closed) and delta.key in self._open:
-            self._continue(delta)
-            return
-        out.append(delta)
-
-    def _opens(self, key: Key, name: str) -> bool:
-        opened = self._owners.get(name)
-        if opened is None:
-            self._open.pop(key, None)
-            return False
-        if self._most is not None and len(self.calls) >= self._most:
-            self._open[key] = None
-            return True
-        call = self._open[key] = HostedCall(name, opened)
-        self.calls.append(call)
-        return True
-
-    def _continue(self, delta: CallArguments | Seal | Closed) -> None:
-        call = self._open[delta.key]
-        if call is None:
-            return
-        if isinstance(delta, CallArguments):
-            if len(call.arguments) < _MOST_ARGUMENTS:
-                call.arguments += delta.text
-        elif isinstance(delta, Seal):
-            call.state = delta.payload
-
-    def _relays(self, delta: Relayed) -> bool:
-        """A call as an upstream that speaks Responses itself tells of it."""
-        event = delta.event
-        if delta.key not in self._open:
-            item = event.item if isinstance(event, ItemAdded | ItemDone) else None
-            if not isinstance(item, FunctionCallItem):
-                return False
-            if item.namespace or not self._opens(delta.key, item.name):
-                self.client_called = True
-                return False
-        call = self._open[delta.key]
-        if call is not None:
-            if isinstance(event, ArgumentsDelta) and len(call.arguments) < _MOST_ARGUMENTS:
-                call.arguments += event.delta
-            elif isinstance(event, ItemDone) and isinstance(event.item, FunctionCallItem) and event.item.arguments:
-                call.arguments = event.item.arguments
-        return True
-
-    def _text(self, delta: Text, out: list[OutputDelta]) -> None:
-        if delta.key in self._relayed:  # such an item ends as its upstream says
-            out.append(delta)
-            return
-        if delta.key != self._key:
-            self._end_text(out)
-            self._key = delta.key
-            self._citer = [opened.new_citer() for opened in self._cited]
-        out.append(delta)
-        for citer in self._citer:
-            out += [Annotation(delta.key, cited) for cited in citer.feed(delta.text)]
-
-    def _end_text(self, out: list[OutputDelta]) -> None:
-        if self._key is not None:
-            for citer in self._citer:
-                out += [Annotation(self._key, cited) for cited in citer.end()]
-            self._key = None
-            self._citer = ()
+def free_choice(request: Request) -> Request:
+    """The request without a demand for a call: that was met."""
+    choice = request.tool_choice
+    if choice.mode not in ("required", "function"):
+        return request
+    choice = structs.replace(choice, mode="auto", name=None, namespace=None)
+    return structs.replace(request, tool_choice=_in_words(choice, request.tools))
 
 
 def _check_names(request: Request, owners: Mapping[str, OpenedTool]) -> None:
@@ -250,6 +143,43 @@ def _check_names(request: Request, owners: Mapping[str, OpenedTool]) -> None:
                 code="invalid_value",
                 param=f"tools[{place}].name",
             )
+
+
+def _edited(echo: Raw | None, instead: Mapping[bytes, Sequence[FunctionTool]]) -> Raw | None:
+    """The tools in canonical form with others in the place of some."""
+    if echo is None:
+        return None
+    entries = ((raw, instead.get(bytes(raw))) for raw in _raws.decode(echo))
+    return Raw(_encode([each for raw, others in entries for each in ((raw,) if others is None else others)]))
+
+
+def _in_words(choice: ToolChoice, tools: Sequence[Tool]) -> ToolChoice:
+    """The choice, also in the words of the Responses API, which are to name no tool that is not there."""
+    if not tools:
+        return ToolChoice()
+    if choice.allowed is not None:
+        named = [_named(tool) for tool in tools if choice.allows(*_key(tool))]
+        mode = "auto" if choice.mode == "function" else choice.mode
+        raw = Raw(_encode({"type": "allowed_tools", "mode": mode, "tools": named}))
+        return structs.replace(choice, raw=raw) if named else ToolChoice("none", raw=Raw(b'"none"'))
+    if choice.hosted is not None:
+        return choice
+    if choice.mode != "function":
+        return structs.replace(choice, raw=Raw(_encode(choice.mode)))
+    forced = next((tool for tool in tools if _key(tool) == (choice.name, choice.namespace)), None)
+    return choice if forced is None else structs.replace(choice, raw=Raw(_encode(_named(forced))))
+
+
+def _key(tool: Tool) -> tuple[str, str | None]:
+    return (tool.type, None) if isinstance(tool, HostedTool) else (tool.name, tool.namespace or None)
+
+
+def _named(tool: Tool) -> dict[str, str]:
+    """What a choice calls it."""
+    if isinstance(tool, HostedTool):
+        return {"type": tool.type}
+    named = {"type": "custom" if isinstance(tool, CustomTool) else "function", "name": tool.name}
+    return {**named, "namespace": tool.namespace} if tool.namespace else named
 
 
 def _said(items: Sequence[InputItem]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from antiphon.engine.asking import ask_for
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.fidelity import refuse_losses
 from antiphon.engine.history import History, load_history, only_messages
-from antiphon.engine.hosted import HostedTools, open_hosted
+from antiphon.engine.hosted import HostedTools, hosted_tools
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Health, Media, Router, Store
 from antiphon.engine.record import Arrival, Record
@@ -68,12 +68,15 @@ class RunLimits(Struct, frozen=True):
         keep_first_line: keep the first line of the input in the run record.
         call_state_hours: how long the thoughts before a call are kept for clients that do not send them back, 0 for not
             at all.
+        tool_s: the longest that one call of a hosted tool may take. Tools have limits of their own, which end one with
+            better words; this one is for those that do not hold.
     """
 
     run_s: float = 1800.0
     retention_days: int | None = 30
     keep_first_line: bool = False
     call_state_hours: int = 24
+    tool_s: float = 30.0
 
     @property
     def retention_s(self) -> int | None:
@@ -152,7 +155,7 @@ class Material:
             full = await _at_home(full, self._tenant, target=target, parts=parts)
         functions = _NO_FUNCTIONS
         if self.hosted is not None:
-            full, functions = self.hosted.shown_to(full, partial(_is_native, codec, target))
+            full, functions = await self.hosted.shown_to(full, partial(_is_native, codec, target))
         whole = full.input
         full = _fitting(full, target)
         urls = [url for url in codec.media_urls(full, target) if url not in self._media]
@@ -181,7 +184,7 @@ async def gather(
     route = parts.router.route(ask_for(request, tenant, arrival=arrival, history=history))
     record.route(route)
     record.timing.routed = _passed_ms(parts, arrival)
-    hosted = await open_hosted(request, tenant, history=history, kinds=parts.tools) if parts.tools else None
+    hosted = hosted_tools(request, tenant, history=history, kinds=parts.tools) if parts.tools else None
     return Material(request, tenant, history=history, parts=parts, hosted=hosted), route
 
 
@@ -192,16 +195,23 @@ async def prepare(request: Request, tenant: Tenant, *, parts: Parts, record: Rec
         Fault: as `gather` and `Material.plan` do; when none can be asked, for the first one's reason.
     """
     material, route = await gather(request, tenant, parts=parts, arrival=arrival, record=record)
+    try:
+        plan = await _first_plan(material, route)
+    finally:
+        if material.hosted is not None:
+            await material.hosted.close()
+    record.notices = list(plan.notices)
+    return plan
+
+
+async def _first_plan(material: Material, route: Route) -> Plan:
     first: RequestFault | None = None
     for candidate in route.candidates:
         if candidate.verdict is None:
             try:
-                plan = await material.plan(candidate.target)
+                return await material.plan(candidate.target)
             except RequestFault as fault:
                 first = first or fault
-                continue
-            record.notices = list(plan.notices)
-            return plan
     raise first or nowhere_to_go()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from antiphon.engine.allowed import AllowedCalls
-from antiphon.engine.hosted import HostedCalls
+from antiphon.engine.hosted_calls import HostedCalls
 from antiphon.engine.meter import Meter
 from antiphon.engine.ports import Sink
 from antiphon.engine.record import Attempt, Record
@@ -16,7 +16,7 @@ from antiphon.protocol import deltas, events
 from antiphon.protocol.assembler import Assembler
 from antiphon.protocol.faults import Fault, UpstreamFault
 from antiphon.protocol.request import Notice, Request
-from antiphon.protocol.response import OutputItem
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem, OutputItem
 from antiphon.tools.base import OpenedTool
 
 __all__ = ["Reception"]
@@ -101,9 +101,9 @@ class Reception:
         self._round_from = 0  # of the output, where this round's begins
         self.round_has_output = False
 
-    def expect(self, owners: Mapping[str, OpenedTool], *, most: int | None) -> None:
-        """From the next attempt on, calls of these functions are hosted tools'; `most` of them in one round."""
-        self._hosts = partial(HostedCalls, owners, most=most) if owners else _no_hosts
+    def expect(self, owners: Mapping[str, OpenedTool], *, single: bool) -> None:
+        """From the next attempt on, calls of these functions are hosted tools'; `single`: see `HostedCalls`."""
+        self._hosts = partial(HostedCalls, owners, single=single) if owners else _no_hosts
 
     def open(self) -> None:
         """Hand over what every response begins with. Once, before the first attempt."""
@@ -126,7 +126,9 @@ class Reception:
         await self._write(self.assembler.close_all())
 
     def begin_round(self, trace: Attempt, *, request_bytes: int) -> None:
-        """Another round's attempt. What earlier rounds wrote stays."""
+        """Another round's attempt. What earlier rounds wrote stays, and what was noticed of them."""
+        if self.allowed is not None:
+            self.record.notices += self.allowed.notices
         self.meter = self.meter.next_round(request_bytes=request_bytes, output=self.round_output)
         self._round_from = len(self.assembler.output())
         self.repeat_round(trace)
@@ -140,6 +142,16 @@ class Reception:
         self._trace = trace
         self.hosted = self._hosts()
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the provider has only interrupted the answer."""
+        return self.stopped is not None and self.stopped.paused is not None
+
+    @property
+    def calls_client(self) -> bool:
+        """Whether the model has called functions of the client's in this round."""
+        return any(isinstance(item, FunctionCallItem | CustomCallItem) for item in self.round_output())
+
     def round_output(self) -> tuple[OutputItem, ...]:
         """The items of this round, as they are now."""
         return self.assembler.output()[self._round_from :]
@@ -148,10 +160,16 @@ class Reception:
         """By all rounds so far, this one included."""
         return self.meter.total(request_bytes=0, output=self.round_output).output_tokens
 
-    async def emit(self, output: Sequence[deltas.OutputDelta]) -> None:
-        """Tell the client what the gateway itself does. It counts as output."""
-        if output:
+    async def emit(self, output: Sequence[deltas.OutputDelta], *, ran_in: int | None = None) -> None:
+        """Tell the client what the gateway itself does. It counts as output. `ran_in`: calls of that round begin."""
+        if not output:
+            return
+        known = len(self.record.items)
+        try:
             await self._write(self.assembler.feed(output))
+        finally:
+            for trace in self.record.items[known:] if ran_in is not None else ():
+                trace.ran_by, trace.round = "gateway", ran_in or 1
 
     def take_now(self, batch: list[deltas.Delta]) -> bool:
         """Deal with a piece of text at once, as nearly all reads of a stream are; false for everything else."""

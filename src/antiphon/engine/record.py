@@ -13,7 +13,7 @@ from msgspec import Struct
 from antiphon.protocol import events
 from antiphon.protocol.items import InputText, Message, PlainText
 from antiphon.protocol.request import Notice, Request
-from antiphon.protocol.response import CustomCallItem, FunctionCallItem
+from antiphon.protocol.response import CustomCallItem, FunctionCallItem, WebSearchItem
 from antiphon.protocol.target import Candidate as RouteCandidate
 from antiphon.protocol.target import Route, Target
 
@@ -192,6 +192,8 @@ class Record(Struct, omit_defaults=True):
         tag = str(type(item).__struct_config__.tag)
         trace = ItemTrace(item.id, tag, event.output_index, at_ms, event.sequence_number, name)
         trace.round = len(self.rounds) + 1
+        if isinstance(item, WebSearchItem):
+            trace.ran_by = "provider"
         self.items.append(trace)
 
 

@@ -21,7 +21,9 @@ from antiphon.protocol.items import (
     FunctionCallOutput,
     InputItem,
     ItemState,
+    Message,
     OtherItem,
+    Reasoning,
     decode_item,
 )
 from antiphon.protocol.records import Tenant
@@ -47,6 +49,7 @@ class Retold(Struct, frozen=True, array_like=True):
         open: the client's own functions were called in that round too, and their outputs come with the next turn.
         sources: address and title of what was found.
         state: what the provider wants back with the call.
+        place: how many of the client's functions were called before it in that round.
     """
 
     round: int
@@ -57,6 +60,7 @@ class Retold(Struct, frozen=True, array_like=True):
     open: bool = False
     sources: tuple[tuple[str, str], ...] = ()
     state: bytes = b""
+    place: int = 0
 
     def found(self) -> Iterator[Source]:
         """The sources."""
@@ -92,7 +96,7 @@ def retell(items: Sequence[InputItem]) -> tuple[tuple[InputItem, ...], tuple[Ret
     """The items with calls and outputs in the place of what the client sees, and what was retold, in order.
 
     Calls of one round stand together, as the model made them, and their outputs behind: some providers want the
-    thought that led to them right before all of them.
+    thought that led to them right before all of them, and sign the first.
     """
     if not any(read_retold(item.state) for item in items):
         return tuple(items), ()
@@ -108,7 +112,7 @@ def retell(items: Sequence[InputItem]) -> tuple[tuple[InputItem, ...], tuple[Ret
         if retold is None:
             found.append(item)
             continue
-        found.append(_call(retold, item))
+        found.insert(_place(found, retold, told), _call(retold, item))
         waiting.append(_output(retold, item))
         told.append(retold)
         latest = retold
@@ -119,6 +123,24 @@ def _goes_on(latest: Retold, retold: Retold | None, item: InputItem) -> bool:
     if retold is not None:
         return retold.round == latest.round
     return latest.open and isinstance(item.value, FunctionCall | CustomToolCall)
+
+
+def _place(found: Sequence[InputItem], retold: Retold, told: Sequence[Retold]) -> int:
+    """Where the call belongs: among the client's calls of its round, which all stand before it so far."""
+    at = len(found)
+    if not retold.open:
+        return at
+    ours = {one.call_id for one in told if one.round == retold.round}
+    calls: list[int] = []
+    for place in range(len(found) - 1, -1, -1):
+        value = found[place].value
+        if isinstance(value, FunctionCall | CustomToolCall):
+            if value.call_id not in ours:
+                calls.append(place)
+        elif not isinstance(value, Reasoning) and not (isinstance(value, Message) and value.role == "assistant"):
+            break
+    calls.reverse()
+    return calls[retold.place] if retold.place < len(calls) else at
 
 
 def _call(retold: Retold, item: InputItem) -> InputItem:

@@ -17,13 +17,12 @@ from msgspec import Raw, structs
 
 from antiphon.engine.fidelity import FIDELITY, fidelity_report
 from antiphon.engine.history import History
-from antiphon.engine.hosted import HostedTools
 from antiphon.engine.ledger import Ended, run_row, turn_row
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts, Plan, gather, renew, without_body
 from antiphon.engine.reception import Reception
 from antiphon.engine.record import Arrival, Record, Timing, first_line
-from antiphon.engine.rounds import Rounds
+from antiphon.engine.rounds import RoundBounds, Rounds
 from antiphon.engine.trying import Trying
 from antiphon.engine.vault import Vault
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
@@ -144,22 +143,24 @@ class Run:
             trying = Trying(parts, self._request, material=material, route=route, reception=self._reception)
             hosted = material.hosted
             del material
-            plan = await trying.first()
-            self.record.timing.encoded = self._elapsed_ms()
-            if plan.history.ancestors:
-                await renew(plan.history, self.tenant, parts=parts)
-            await self._answer(plan, trying, hosted)
+            try:
+                plan = await trying.first()
+                self.record.timing.encoded = begun_ms = self._elapsed_ms()
+                if plan.history.ancestors:
+                    await renew(plan.history, self.tenant, parts=parts)
+                await trying.answer(plan)
+                if hosted is not None or self._reception.is_paused:
+                    await self._go_on(plan, trying, begun_ms=begun_ms)
+            finally:
+                if hosted is not None:
+                    await hosted.close()
         finally:
             self._task = None
 
-    async def _answer(self, plan: Plan, trying: Trying, hosted: HostedTools | None) -> None:
-        new_call_id = self._parts.ids.new_call_id
-        rounds = Rounds(self._request, trying=trying, reception=self._reception, new_call_id=new_call_id)
-        try:
-            await rounds.answer(plan)
-        finally:
-            if hosted is not None:
-                await hosted.close()
+    async def _go_on(self, plan: Plan, trying: Trying, *, begun_ms: int) -> None:
+        parts = self._parts
+        bounds = RoundBounds(self._request, new_call_id=parts.ids.new_call_id, call_s=parts.limits.tool_s)
+        await Rounds(trying, self._reception, bounds=bounds).go_on(plan, begun_ms=begun_ms)
 
     async def _fail(self, fault: Fault) -> Response:
         """Before the status: an HTTP error and a run row. After it: a failed response like any other."""
@@ -183,7 +184,8 @@ class Run:
         usage = self._usage() if status != "failed" or self._reception.output_sent else None
         more = self._upstreams_own()
         if usage is not None and "usage" in more:
-            usage = extended(usage, read_fields(more.pop("usage")))
+            own = read_fields(more.pop("usage"))
+            usage = extended(usage, own) if self._reception.meter.before is None else usage  # it only knows its round
         if FIDELITY in self._request.include:
             more["antiphon"] = fidelity_report(self._reception.notices(), self._target())
         outcome = Outcome(status, usage, reason, fault, self._parts.clock.now(), self._reception.service_tier, more)

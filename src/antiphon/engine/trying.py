@@ -77,6 +77,7 @@ class Trying:
         """
         reception, course = self._reception, self._course
         course.begin_round()
+        self._material = None
         asked = reception.vault.plan or plan
         request_bytes = len(asked.call.upstream.body)
         reception.vault.plan = plan
@@ -92,6 +93,10 @@ class Trying:
                 await self._ask(plan.call, trace)
             except Fault as fault:
                 trace.outcome = fault.code or fault.type
+                shorter = self._shorter_round(plan, fault)
+                if shorter is not None:
+                    trace.decision, plan = "shorten", shorter
+                    continue
                 decision = course.after(
                     fault,
                     elapsed_ms=reception.elapsed_ms(),
@@ -178,8 +183,7 @@ class Trying:
         """This is what is asked now, and what the answer's headers shall tell."""
         reception = self._reception
         reception.vault.plan = plan
-        most = 1 if self._request.parallel_tool_calls is False else None
-        reception.expect(plan.functions, most=most)
+        reception.expect(plan.functions, single=self._request.parallel_tool_calls is False)
         reception.record.notices = list(plan.notices)
         reception.sink.prepare(reception.record.notices, plan.call.target, fallback=self._course.fallback())
 
@@ -190,6 +194,19 @@ class Trying:
         if shorter is not None:
             self._course.forget_attempt()
             self._go(shorter)
+        return shorter
+
+    def _shorter_round(self, plan: Plan, fault: Fault) -> Plan | None:
+        """The same for a round behind the first. What was noticed of those before stays."""
+        reception = self._reception
+        if fault.code != "context_length_exceeded" or reception.round_has_output:
+            return None
+        shorter = shortened(plan) if self._request.truncation == "auto" else None
+        if shorter is not None:
+            self._course.forget_attempt()
+            reception.vault.plan = shorter
+            kept = [notice for notice in reception.record.notices if notice.where != "truncation"]
+            reception.record.notices = [*kept, *(one for one in shorter.notices if one.where == "truncation")]
         return shorter
 
     def _settle(self) -> None:

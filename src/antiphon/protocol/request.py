@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-Dialect = Literal["responses", "chat", "messages"]
+Dialect = Literal["responses", "chat", "messages", "none"]
 NoticeKind = Literal["dropped", "approximated", "emulated", "translated", "repaired"]
 
 #: The default of fields that are kept as JSON. One shared value: it is immutable, and cheaper than a new one each.
@@ -141,6 +141,7 @@ class Request(Struct, frozen=True):
         notices: what the dialect already had to leave out.
         tools_echo: `tools` in canonical wire form, where that is more than the encoded `tools` (namespaces).
         dialect, body: the client's own words, for a codec of the same dialect that passes on what no field here says.
+            `none`: nothing is to be passed on, nor is what the provider says of its answer.
         vendor_only: names of body fields that only such a codec can say; any other one reports them as dropped.
         fallbacks: models to try after `model`, in that order.
         fallback: whether other places than the first may be tried; `None` leaves it to the operator.

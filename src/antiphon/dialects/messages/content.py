@@ -16,6 +16,7 @@ from antiphon.dialects.messages.wire import (
     ToolUseBlock,
     WebCitation,
 )
+from antiphon.protocol.ids import item_owner
 from antiphon.protocol.response import (
     CustomCallItem,
     FunctionCallItem,
@@ -29,9 +30,19 @@ from antiphon.protocol.response import (
     WebSearchItem,
 )
 
-__all__ = ["citation_of", "content_of", "custom_input", "has_refused", "search_blocks", "thought_block", "thought_text"]
+__all__ = [
+    "citation_of",
+    "content_of",
+    "custom_input",
+    "has_refused",
+    "search_blocks",
+    "search_item_id",
+    "thought_block",
+    "thought_text",
+]
 
 _SERVER_TOOL = "srvtoolu_"
+_SEARCH_ITEM = "ws_"
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, Raw])
 
@@ -111,6 +122,12 @@ def search_blocks(item: WebSearchItem) -> tuple[Block, Block]:
     if item.status != "failed":
         content = tuple(SearchHit(source.url, source.url) for source in action.sources or () if source.url)
     return ServerToolUseBlock(name, input=Raw(_encode({"query": query}))), SearchResultBlock(name, content)
+
+
+def search_item_id(name: str) -> str | None:
+    """The id of the search that `search_blocks` made a block of that name of, `None` for a vendor's own."""
+    item_id = _SEARCH_ITEM + name.removeprefix(_SERVER_TOOL)
+    return item_id if name.startswith(_SERVER_TOOL) and item_owner(item_id) is not None else None
 
 
 def citation_of(annotation: Raw) -> WebCitation | None:

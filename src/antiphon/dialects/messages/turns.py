@@ -18,6 +18,7 @@ from antiphon.dialects.messages.blocks import (
     read_block,
     read_head,
 )
+from antiphon.dialects.messages.content import search_item_id
 from antiphon.dialects.messages.params import MessageParams
 from antiphon.dialects.messages.signature import unpack
 from antiphon.protocol.faults import RequestFault
@@ -143,7 +144,7 @@ class TurnReader:
                 case ServerToolUse(name=name, id=call_id, input=query) if name == _WEB_SEARCH:
                     searches[call_id] = query
                 case WebSearchResults(tool_use_id=call_id, content=content):
-                    self._search(searches.pop(call_id, None), content, place)
+                    self._search(searches.pop(call_id, None), content, place, call_id=call_id)
                 case _:
                     self._vendor(raw, place)
         self._message("assistant", said, path)
@@ -166,12 +167,17 @@ class TurnReader:
         fields: Fields = {"call_id": block.id, "name": block.name, "arguments": arguments.decode()}
         self._add({"type": "function_call", **fields}, path)
 
-    def _search(self, query: Raw | None, content: Raw, path: str) -> None:
-        """A search that ran elsewhere. What it found is sealed for its vendor; what is left is where it looked."""
+    def _search(self, query: Raw | None, content: Raw, path: str, *, call_id: str) -> None:
+        """A search that the provider ran, or the gateway, which keeps what it found under the item's id.
+
+        What a provider found is sealed for it; what is left is where it looked.
+        """
         action: Fields = {"type": "search", "query": _asked(query)}
         action["sources"] = [{"type": "url", "url": found.url} for found in _results(content) if found.url]
         status = "completed" if bytes(content)[:1] == b"[" else "failed"
-        self._add({"type": "web_search_call", "status": status, "action": action}, path)
+        item: Fields = {"type": "web_search_call", "status": status, "action": action}
+        item_id = search_item_id(call_id)
+        self._add(item if item_id is None else {**item, "id": item_id}, path)
 
 
 def _as_error(parts: list[Fields]) -> list[Fields]:

@@ -28,7 +28,7 @@ def read_arguments(name: str, text: str) -> Arguments:
     """Never fails: what cannot be read is missing. Plain text counts as the one thing that a function needs."""
     try:
         value: object = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         value = text.strip()
     said: dict[object, object] = value if isinstance(value, dict) else {"query" if name == SEARCH else "url": value}
     part = said.get("part")

@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 #: More than any engine sends for 20 results.
 _MAX_ANSWER_BYTES = 8 * 1024 * 1024
+#: Servers take none that is longer, and every later turn would carry it.
+_LONGEST_URL = 8192
 #: Longer operators make a query that few engines take.
 _MOST_OPERATORS = 8
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
@@ -105,7 +107,7 @@ async def search(engine: Engine, query: Query, *, timeout_s: float) -> list[Hit]
         raise EngineFault(f"The search engine did not answer within {timeout_s:g} seconds.") from error
     kept: dict[str, Hit] = {}
     for hit in hits:
-        if query.domains.permits(hit.url):
+        if len(hit.url) <= _LONGEST_URL and query.domains.permits(hit.url):
             kept.setdefault(hit.url, hit)
     return list(kept.values())[: query.count]
 
