@@ -217,7 +217,7 @@ class Telemetry:
         first_ms = record.timing.first_event
         if first_ms is not None:
             self._first.observe(first_ms / 1000)
-        for attempt in record.attempts:
+        for attempt in record.attempts:  # mostly one
             outcome = attempt.outcome or "left"
             provider = attempt.target.partition("/")[0]
             self._attempts[provider, outcome if outcome in _OUTCOMES else "refused"] += 1

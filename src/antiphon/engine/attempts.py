@@ -6,10 +6,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from antiphon.engine.ports import Client, Exchange
+from antiphon.engine.ports import Client, Exchange, Health
 from antiphon.engine.record import Attempt
 from antiphon.protocol.deltas import Delta
 from antiphon.protocol.exchange import NetworkFault, UpstreamRequest
+from antiphon.protocol.faults import Fault
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Codec, Decoder, Encoded
@@ -32,6 +33,10 @@ _GRACE_DONE_S = 0.1
 
 class Taker(Protocol):
     """What becomes of the deltas of each read."""
+
+    @property
+    def elapsed_ms(self) -> Callable[[], int]:
+        """Tells the time since the request came."""
 
     def take_now(self, batch: list[Delta]) -> bool:
         """Deal with them without waiting, as is possible for nearly all; false leaves them to `take`."""
@@ -68,26 +73,33 @@ async def attempt(
     call: Call,
     client: Client,
     *,
+    health: Health,
     trace: Attempt,
-    clock_ms: Callable[[], int],
     taker: Taker,
 ) -> None:
-    """Read one answer to its end.
+    """Read one answer to its end, and tell what that says of the target's health.
 
     Raises:
         Fault: the upstream refused, broke, or could not be reached. Cancelling closes the connection at once.
     """
-    trace.start = clock_ms()
+    trace.start = taker.elapsed_ms()
+    tried = health.begin(call.target)
     try:
         async with await client.open(call.upstream) as exchange:
-            trace.first_byte = clock_ms()
+            trace.first_byte = taker.elapsed_ms()
             trace.status = exchange.status
             if not 200 <= exchange.status < 300:
                 body = await exchange.read_all(_ERROR_BODY_BYTES)
                 raise call.codec.fault(exchange.status, exchange.headers, body=body, target=call.target)
             await _read(call, exchange, taker=taker)
+    except Fault as fault:
+        tried.failed(fault)
+        raise
+    else:
+        tried.served(latency_ms=trace.latency_ms, streamed=call.upstream.stream)
     finally:
-        trace.end = clock_ms()
+        tried.left()
+        trace.end = taker.elapsed_ms()
 
 
 async def _read(call: Call, exchange: Exchange, *, taker: Taker) -> None:

@@ -1,6 +1,7 @@
 """From the candidates of a route to one answer: ask, and ask again or elsewhere while no output was sent."""
 
 import asyncio
+from collections.abc import Coroutine
 
 from antiphon.engine.attempts import Call, attempt
 from antiphon.engine.course import Course
@@ -111,31 +112,20 @@ class Trying:
                 trace.outcome = "served"
                 return
 
-    async def _ask(self, call: Call, trace: Attempt) -> None:
-        """One attempt, and what it says of its target's health."""
-        reception, patience_s = self._reception, self._request.fallback_s
-        tried = self._health.begin(call.target)
-        try:
-            if patience_s is not None and self._course.left:
-                await self._ask_for_a_while(call, trace, patience_s=patience_s)
-            else:
-                await attempt(call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
-        except Fault as fault:
-            if not isinstance(fault, _TooSlowFault):  # the client's patience is no measure
-                tried.failed(fault)
-            raise
-        else:
-            tried.served(latency_ms=trace.latency_ms, streamed=call.upstream.stream)
-        finally:
-            tried.left()
+    def _ask(self, call: Call, trace: Attempt) -> Coroutine[None, None, None]:
+        """One attempt. As long as there is another place, it takes no longer to its output than the client wants."""
+        asking = attempt(call, self._client, health=self._health, trace=trace, taker=self._reception)
+        patience_s = self._request.fallback_s
+        if patience_s is None or not self._course.left:
+            return asking
+        return self._for_a_while(asking, call.target, patience_s=patience_s)
 
-    async def _ask_for_a_while(self, call: Call, trace: Attempt, *, patience_s: float) -> None:
-        reception = self._reception
+    async def _for_a_while(self, asking: Coroutine[None, None, None], target: Target, *, patience_s: float) -> None:
         try:
             async with asyncio.timeout(patience_s) as self._limit:
-                await attempt(call, self._client, trace=trace, clock_ms=reception.elapsed_ms, taker=reception)
+                await asking
         except TimeoutError as error:
-            raise _TooSlowFault(call.target, patience_s) from error
+            raise _too_slow(target, patience_s) from error
         finally:
             self._limit = None
 
@@ -216,13 +206,10 @@ class Trying:
             self._limit.reschedule(None)
 
 
-class _TooSlowFault(UpstreamFault):
-    """There was no output for as long as the client wanted to wait for it while there are other places."""
-
-    def __init__(self, target: Target, patience_s: float) -> None:
-        super().__init__(
-            f"The provider {target.provider} gave no output within {patience_s:g} seconds.",
-            code="upstream_timeout",
-            status=504,
-            retryable=True,
-        )
+def _too_slow(target: Target, patience_s: float) -> Fault:
+    return UpstreamFault(
+        f"The provider {target.provider} gave no output within {patience_s:g} seconds.",
+        code="upstream_timeout",
+        status=504,
+        retryable=True,
+    )
