@@ -175,8 +175,17 @@ _RECORD = {
     "attempts": FieldNote("Calls of providers."),
     "items": FieldNote("What came out, and when."),
     "notices": FieldNote("What was not done exactly as asked."),
+    "rounds": FieldNote("The answers of the model on the way, where there was more than one."),
     "usage_estimated": FieldNote("Whether the token counts are estimates."),
     "cost_micros": FieldNote("What the tokens cost, in millionths of a US dollar."),
+    "tool_cost_micros": FieldNote("What tools that ran here cost beside that."),
+}
+_ROUND = {
+    "number": FieldNote("Counts from 1."),
+    "target": FieldNote("`provider/model`."),
+    "start": FieldNote("When it began, in ms since arrival."),
+    "end": FieldNote("When it ended, in ms since arrival."),
+    "calls": FieldNote("How many calls of hosted tools it led to."),
 }
 _CALLER = {
     "request_id": FieldNote("As in `x-request-id`."),
@@ -303,6 +312,8 @@ ANSWER_NOTES = {
     **_of("RunCaller", _CALLER),
     **_of("RunAttempt", _ATTEMPT),
     **_of("RunItem", _ITEM),
+    **_of("RunRound", _ROUND),
+    "RunRound": FieldNote("One answer of the model on the way to the response."),
     **_of("RunTiming", _TIMING),
     **_of("RunNotice", _NOTICE),
     **_of("Explanation", _EXPLANATION),

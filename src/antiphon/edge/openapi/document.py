@@ -83,6 +83,7 @@ _RUN_NAMES: dict[type, str] = {
     record.Timing: "RunTiming",
     record.Attempt: "RunAttempt",
     record.ItemTrace: "RunItem",
+    record.RoundTrace: "RunRound",
     record.Candidate: "RunCandidate",
     request.Notice: "RunNotice",
 }
