@@ -71,6 +71,13 @@ def test_the_report_stands_in_the_last_event_of_a_stream_and_nowhere_before(gate
     assert "antiphon" not in checked.events[0]["response"]
 
 
+def test_the_report_of_a_stored_response_can_be_read_later(gateway: Gateway) -> None:
+    report = {"target": "test/m", "notices": [TOP_K]}
+    for asked in ([], REPORT):
+        path = f"/v1/responses/{gateway.create(input='Hi', top_k=3, include=asked).json['id']}"
+        assert gateway.request("GET", f"{path}?include=antiphon.fidelity").json["antiphon"] == report
+
+
 def test_the_report_is_empty_where_nothing_was_lost(gateway: Gateway) -> None:
     assert gateway.create(input="Hi", include=REPORT).json["antiphon"] == {"target": "test/m", "notices": []}
 

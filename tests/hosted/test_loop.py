@@ -238,3 +238,18 @@ def test_the_report_tells_what_was_emulated(stage: Stage, web: ThreadedWeb) -> N
     response = model.ask("When?", tools=[SEARCH], include=["antiphon.fidelity"])
     notices = response["antiphon"]["notices"]
     assert ("tools[0]", "emulated", "hosted_tool") in [(one["where"], one["kind"], one["reason"]) for one in notices]
+
+
+def test_sources_that_were_not_asked_for_can_be_seen_later(stage: Stage, web: ThreadedWeb) -> None:
+    url = web.web.url("/bread", "127.0.0.1")
+    calls = (("web_search", '{"query":"bread"}'), ("open_page", msgspec.json.encode({"url": url}).decode()))
+    model = stage.model(searcher(cites(url), calls=calls))
+    first = model.ask("When?", tools=[SEARCH])
+    path, query = f"responses/{first['id']}", "?include=web_search_call.action.sources"
+    assert model.get(path).json == first
+    search, opened, _ = model.get(path + query).json["output"]
+    assert search["action"]["sources"] == [{"type": "url", "url": url}]
+    assert opened == first["output"][1]
+    second = model.ask("Sure?", previous_response_id=first["id"])
+    items = model.get(f"responses/{second['id']}/input_items{query}").json["data"]
+    assert [item["action"] for item in items if item["type"] == "web_search_call"][-1] == search["action"]

@@ -53,8 +53,8 @@ async def explain(services: Services, exchange: Exchange) -> None:
 async def retrieve(services: Services, exchange: Exchange) -> None:
     """`GET /v1/responses/{response_id}`; with `stream=true` the stored response as a stream."""
     query = exchange.query()
-    sealed = "reasoning.encrypted_content" in _include(query)
-    resource = await services.engine.retrieve(exchange.known.tenant, _response_id(exchange), sealed=sealed)
+    include = _include(query)
+    resource = await services.engine.retrieve(exchange.known.tenant, _response_id(exchange), include=include)
     if resource is None:
         raise _not_found(exchange)
     if query.get("stream", ["false"])[-1] != "true":
@@ -87,12 +87,12 @@ async def delete(services: Services, exchange: Exchange) -> None:
 async def input_items(services: Services, exchange: Exchange) -> None:
     """`GET /v1/responses/{response_id}/input_items`."""
     query = exchange.query()
-    sealed = "reasoning.encrypted_content" in _include(query)
+    include = _include(query)
     limit = _number(query.get("limit", ["20"])[-1], name="limit")
     if not 1 <= limit <= 100:
         raise _bad_query("limit", "an integer from 1 to 100")
     page = ItemPage(limit, _order(query.get("order", ["desc"])[-1]), query.get("after", [None])[-1])
-    items = await services.engine.input_items(exchange.known.tenant, _response_id(exchange), page=page, sealed=sealed)
+    items = await services.engine.input_items(exchange.known.tenant, _response_id(exchange), page=page, include=include)
     if items is None:
         raise _not_found(exchange)
     await send_bytes(exchange, 200, body=items)
@@ -133,12 +133,12 @@ def _order(text: str) -> Literal["asc", "desc"]:
     raise _bad_query("order", "'asc' or 'desc'")
 
 
-def _include(query: Mapping[str, list[str]]) -> list[str]:
+def _include(query: Mapping[str, list[str]]) -> frozenset[str]:
     values = query.get("include", []) + query.get("include[]", [])
     for value in values:
         if value not in INCLUDES:
             raise _bad_query("include", "one of " + ", ".join(sorted(INCLUDES)))
-    return values
+    return frozenset(values)
 
 
 def _bad_query(name: str, accepted: str) -> RequestFault:

@@ -10,15 +10,16 @@ from antiphon.dialects.embeddings import EmbeddingsRequest
 from antiphon.engine.counting import count_input
 from antiphon.engine.embed import Embedded, EmbeddingRun
 from antiphon.engine.explain import Explanation, explain
+from antiphon.engine.fidelity import FIDELITY
 from antiphon.engine.ports import Sink
 from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Arrival
 from antiphon.engine.run import Run, run_timeout, shutting_down
-from antiphon.engine.states import shown_output
+from antiphon.engine.shown import SEALS, Shown
 from antiphon.engine.stored import ItemPage, list_items, stored_resource
 from antiphon.protocol.faults import RequestFault, overloaded
 from antiphon.protocol.ids import ResponseId, response_id_text
-from antiphon.protocol.records import Tenant, Turn
+from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import Request
 from antiphon.protocol.response import Response
 
@@ -112,10 +113,12 @@ class Engine:
         """How a request would be served; see `engine.explain`."""
         return await explain(request, tenant, parts=self._parts, arrival=arrival)
 
-    async def retrieve(self, tenant: Tenant, response_id: ResponseId, *, sealed: bool = False) -> bytes | None:
+    async def retrieve(
+        self, tenant: Tenant, response_id: ResponseId, *, include: frozenset[str] = frozenset()
+    ) -> bytes | None:
         """The resource as JSON: a stored one, or the snapshot of one that is being made.
 
-        With `sealed`, stored thoughts come with what their provider wants back, in envelopes.
+        `include` asks for what is only shown on request, of a stored one; see `engine.shown`.
         """
         run = self._live.get(response_id)
         if isinstance(run, Run) and run.tenant == tenant and run.record.store:
@@ -123,25 +126,28 @@ class Engine:
         turn = await self._parts.store.turn(tenant, response_id)
         if turn is None:
             return None
-        resource = stored_resource(turn)
-        return self._sealed(resource, turn, tenant=tenant) if sealed else resource
+        shown = Shown(self._parts.sealer, tenant, include)
+        resource = shown.resource(stored_resource(turn), turn)
+        if FIDELITY not in include:
+            return resource
+        return shown.reported(resource, turn, record=await self._parts.store.record(tenant, response_id))
 
     async def delete(self, tenant: Tenant, response_id: ResponseId) -> bool:
         """Delete a stored response; what continues it can no longer be continued."""
         return await self._parts.store.delete(tenant, response_id)
 
     async def input_items(
-        self, tenant: Tenant, response_id: ResponseId, *, page: ItemPage, sealed: bool = False
+        self, tenant: Tenant, response_id: ResponseId, *, page: ItemPage, include: frozenset[str] = frozenset()
     ) -> bytes | None:
-        """The effective input of a stored response as a list object (JSON), one page of it. `sealed`: as `retrieve`."""
+        """The effective input of a stored response as a list object (JSON), one page. `include`: as for `retrieve`."""
         turn = await self._parts.store.turn(tenant, response_id)
         if turn is None:
             return None
         chain = await self._parts.store.chain(tenant, response_id) if turn.previous_id else [turn]
         turns = chain or [turn]
-        if sealed:
-            turns = [structs.replace(one, response=self._sealed(one.response, one, tenant=tenant)) for one in turns]
-        return list_items(turns, page, sealed=sealed)
+        shown = Shown(self._parts.sealer, tenant, include)
+        turns = [structs.replace(one, response=shown.resource(one.response, one)) for one in turns]
+        return list_items(turns, page, sealed=SEALS in include)
 
     async def record(self, tenant: Tenant, response_id: ResponseId) -> bytes | None:
         """The run record as JSON."""
@@ -169,9 +175,6 @@ class Engine:
         except TimeoutError:
             for run in tuple(self._live.values()):
                 run.abort(shutting_down())
-
-    def _sealed(self, resource: bytes, turn: Turn, *, tenant: Tenant) -> bytes:
-        return shown_output(resource, turn, sealer=self._parts.sealer, tenant=tenant)
 
     def _check_idle(self) -> None:
         if self._draining and not self._live:

@@ -31,7 +31,6 @@ __all__ = [
     "item_state",
     "lock_states",
     "origin_of",
-    "shown_output",
 ]
 
 #: Kinds of items that may hold what only their maker can read.
@@ -213,23 +212,6 @@ def covered(delta: OutputDelta, seal: SealWriter) -> OutputDelta:
         return delta
     envelope = Raw(msgspec.json.encode(seal(blob.encode())))
     return structs.replace(delta, event=structs.replace(delta.event, item=extended(item, {_BLOB: envelope})))
-
-
-def shown_output(resource: bytes, turn: Turn, *, sealer: Sealer, tenant: Tenant) -> bytes:
-    """A stored resource with envelopes on its thoughts. A state that does not open is not shown."""
-    fields = _resource.decode(resource)
-    states = StateOpener(sealer, tenant).turn(turn, path="")
-    output: list[object] = []
-    for raw in _list.decode(fields["output"]):
-        head = _head.decode(raw)
-        if head.type != "reasoning":
-            output.append(raw)
-            continue
-        state = states.get(head.id or "")
-        origin = Origin(turn.provider, turn.upstream_model, state.credential if state else "")
-        envelope = sealer.seal(tenant, origin, state.payload if state else b"")
-        output.append({**_fields.decode(raw), "encrypted_content": envelope})
-    return msgspec.json.encode({**fields, "output": output})
 
 
 def _purpose(owner: ResponseId) -> bytes:

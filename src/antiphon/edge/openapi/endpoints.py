@@ -32,7 +32,8 @@ _MODEL_ID = Parameter(
 _INCLUDE = Parameter(
     "include",
     "query",
-    "Checked and otherwise without effect: nothing is left out. Also as `include[]`.",
+    "Asks for what is only shown on request: `reasoning.encrypted_content`, `web_search_call.action.sources`, and "
+    "where a response is retrieved `antiphon.fidelity`. The others name what is never left out. Also as `include[]`.",
     {"type": "array", "items": {"type": "string", "enum": sorted(INCLUDES)}},
 )
 _PAGING = (
