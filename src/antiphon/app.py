@@ -391,6 +391,9 @@ def _with_cors(app: AsgiApp, settings: Settings) -> AsgiApp:
             "x-fallback-used",
             "x-fallback-from",
             "x-fallback-reason",
+            "x-web-search-used",
+            "x-web-search-count",
+            "x-web-search-status",
             "retry-after",
         ],
     )

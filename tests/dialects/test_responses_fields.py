@@ -27,6 +27,8 @@ ACCEPTED: list[tuple[str, object, str, object]] = [
     ("fallback_enabled", False, "fallback", False),
     ("instructions", "", "instructions", ""),
     ("previous_response_id", RESPONSE_TEXT, "previous_response_id", RESPONSE_ID),
+    ("web_results_count", 10, "web_results", 10),
+    ("web_content_length", "short", "web_length", "short"),
     ("stream", True, "stream", True),
     ("stream", False, "stream", False),
     ("store", True, "store", True),

@@ -43,6 +43,7 @@ SAMPLES: dict[str, object] = {
     "tool_choice": "none",
     "parallel_tool_calls": False,
     "stop": ["x"],
+    "web_content_length": "full",
     "logit_bias": {"1": 2},
     "text": {"verbosity": "concise"},
     "reasoning": {"effort": "low", "summary": "auto", "generate_summary": "auto"},

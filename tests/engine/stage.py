@@ -131,6 +131,10 @@ class Stage:
         self._brains[unique] = (_brain(script), model)
         return model
 
+    def known(self, name: str, script: Script) -> None:
+        """What the provider's model of that name, which the configuration leads to, says."""
+        self._brains[name] = (_brain(script), Model(self.gateway, name))
+
     def prepare(self) -> None:
         """Make the model that `Model.runs` needs."""
         model = Model(self.gateway, "test/settle")

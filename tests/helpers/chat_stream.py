@@ -70,6 +70,7 @@ def check_chat_stream(stream: bytes, *, usage: bool = False, choices: int = 1) -
     heads = {(chunk["id"], chunk["created"], chunk["model"], chunk["object"]) for chunk in chunks}
     assert len(heads) == 1 or error, "id, created and model are the same in all chunks"
     counted: Json | None = None
+    sources: Json = {}
     for chunk in chunks:
         _strict(ChatCompletionChunk, _as_the_sdk_knows(chunk))
         assert counted is None, "something follows the usage"
@@ -80,11 +81,13 @@ def check_chat_stream(stream: bytes, *, usage: bool = False, choices: int = 1) -
             continue
         assert not usage or chunk["usage"] is None
         (choice,) = chunk["choices"]
+        assert not sources or len(found) > 1, "the sources come with the last choice"
+        sources = {name: chunk[name] for name in ("web_sources",) if name in chunk}
         _apply(found[choice["index"]], choice)
     if error is None:
         assert (counted is not None) == usage, "usage is told if it was asked for"
         assert all(choice.finish in _FINISHES for choice in found), "a choice has no end"
-    return CheckedChat(chunks, _joined(chunks[0] if chunks else {}, found, counted), error)
+    return CheckedChat(chunks, _joined(chunks[0] if chunks else {}, found, counted, sources=sources), error)
 
 
 def _parse(stream: bytes) -> tuple[list[Json], Json | None]:
@@ -133,7 +136,7 @@ def _apply_call(calls: list[Json], call: Json) -> None:
             calls[call["index"]][kind][key] += value
 
 
-def _joined(first: Json, choices: list[_Choice], usage: Json | None) -> Json:
+def _joined(first: Json, choices: list[_Choice], usage: Json | None, *, sources: Json) -> Json:
     told = []
     for index, choice in enumerate(choices):
         message = choice.message
@@ -144,7 +147,7 @@ def _joined(first: Json, choices: list[_Choice], usage: Json | None) -> Json:
         logprobs = {"content": choice.logprobs, "refusal": None} if choice.logprobs else None
         told.append({"index": index, "message": message, "logprobs": logprobs, "finish_reason": choice.finish})
     head = {key: first.get(key) for key in ("id", "created", "model")}
-    joined: Json = {**head, "object": "chat.completion", "choices": told}
+    joined: Json = {**head, "object": "chat.completion", "choices": told, **sources}
     return {**joined, "usage": usage} if usage is not None else joined
 
 

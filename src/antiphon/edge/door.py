@@ -6,10 +6,12 @@ from types import MappingProxyType
 from typing import Protocol
 
 from antiphon.dialects.base import AnswerEncoder, StreamEncoder
+from antiphon.dialects.web_suffix import WebWish, read_web_wish
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, send_bytes
 from antiphon.edge.sse_out import JsonSink, StreamSink
 from antiphon.edge.watch import Watch
+from antiphon.edge.web_headers import WebHeaders
 from antiphon.engine.course import Asked
 from antiphon.engine.record import Arrival, Caller
 from antiphon.protocol.faults import RequestFault
@@ -24,6 +26,7 @@ __all__ = [
     "check_endpoint",
     "read_request",
     "serve",
+    "web_wish",
 ]
 
 _OWN_NAMES: Mapping[str, str] = MappingProxyType({})
@@ -62,9 +65,18 @@ async def serve(services: Services, exchange: Exchange, *, door: Door) -> None:
 
 async def read_request(services: Services, exchange: Exchange, *, door: Door) -> Request:
     """What is asked, for a model that this key may use."""
-    request = door.parse(await services.bodies.read_json(exchange))
+    body = await services.bodies.read_json(exchange)
+    request = door.parse(body)
+    wish = web_wish(services, request, body)
+    if wish is not None:
+        request = wish.onto(door.parse(wish.body))
     allow_models(exchange, request)
     return request
+
+
+def web_wish(services: Services, request: Request, body: bytes) -> WebWish | None:
+    """What the name's suffix, and the fields that belong to it, want of the web; `None` for nearly all requests."""
+    return read_web_wish(request, body, is_model=services.router.is_listed)
 
 
 def allow_models(exchange: Exchange, asked: Asked) -> None:
@@ -89,7 +101,7 @@ async def answer_with_stream(
     """Run, and send what comes as it comes. `names`: what the client calls its fields."""
     if exchange.dialect != "responses":
         check_endpoint(services, request)
-    sink = StreamSink(exchange, services.streams, encoder=encoder, names=names)
+    sink = StreamSink(exchange, services.streams, encoder=encoder, names=names, web=_web_headers(request))
     run = services.engine.start(request, tenant=exchange.known.tenant, arrival=arrival(exchange), sink=sink)
     exchange.run = run
     async with Watch(exchange, sink):
@@ -107,13 +119,17 @@ async def answer_whole(
     """Run, and send the answer in one piece. `names`: what the client calls its fields."""
     if exchange.dialect != "responses":
         check_endpoint(services, request)
-    sink = JsonSink(encoder, names=names)
+    sink = JsonSink(encoder, names=names, web=_web_headers(request))
     run = services.engine.start(request, tenant=exchange.known.tenant, arrival=arrival(exchange), sink=sink)
     exchange.run = run
     async with Watch(exchange):
         response = await services.engine.execute(run)
     if not exchange.client_gone:
         await send_bytes(exchange, 200, body=encoder.encode(response), headers=sink.headers)
+
+
+def _web_headers(request: Request) -> WebHeaders | None:
+    return WebHeaders() if request.searches_web else None
 
 
 def check_endpoint(services: Services, request: Request) -> None:

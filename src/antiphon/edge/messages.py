@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import msgspec
+from msgspec import structs
 
 from antiphon.dialects.messages.count import estimate_input
 from antiphon.dialects.messages.encode import Asked, MessagesAnswer, MessagesStream
 from antiphon.dialects.messages.parse import Parsed, parse_count, parse_messages
 from antiphon.edge.app import Services
 from antiphon.edge.asgi import Exchange, Headers, send_bytes
-from antiphon.edge.door import allow_models, answer_whole, answer_with_stream, arrival
+from antiphon.edge.door import allow_models, answer_whole, answer_with_stream, arrival, web_wish
 from antiphon.edge.watch import Watch
 
 __all__ = ["count_tokens", "create"]
@@ -40,6 +41,10 @@ async def create(services: Services, exchange: Exchange) -> None:
     """`POST /v1/messages`."""
     body = await services.bodies.read_json(exchange)
     parsed = parse_messages(body, betas=exchange.header(_BETA))
+    wish = web_wish(services, parsed.request, body)
+    if wish is not None:
+        parsed = parse_messages(wish.body, betas=exchange.header(_BETA))
+        parsed = structs.replace(parsed, request=wish.onto(parsed.request))
     request = parsed.request
     allow_models(exchange, request)
     _allow_upstream_models(exchange, parsed)
@@ -63,7 +68,11 @@ def _allow_upstream_models(exchange: Exchange, parsed: Parsed) -> None:
 
 async def count_tokens(services: Services, exchange: Exchange) -> None:
     """`POST /v1/messages/count_tokens`: by the provider where it counts, else an estimate that says that it is one."""
-    request = parse_count(await services.bodies.read_json(exchange), betas=exchange.header(_BETA))
+    body = await services.bodies.read_json(exchange)
+    request = parse_count(body, betas=exchange.header(_BETA))
+    wish = web_wish(services, request, body)
+    if wish is not None:
+        request = wish.onto(parse_count(wish.body, betas=exchange.header(_BETA)))
     exchange.known.allow_model(request.model)
     async with Watch(exchange):
         counted = await services.engine.count_input(request, tenant=exchange.known.tenant, arrival=arrival(exchange))

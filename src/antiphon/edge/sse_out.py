@@ -16,6 +16,7 @@ from msgspec import Struct
 from antiphon.dialects.base import AnswerEncoder, StreamEncoder
 from antiphon.edge.answer import SHORTCUTS
 from antiphon.edge.asgi import Exchange, Headers
+from antiphon.edge.web_headers import WebHeaders
 from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.events import Event
 from antiphon.protocol.request import Notice
@@ -85,14 +86,24 @@ class JsonSink:
 
     status_sent = False
 
-    def __init__(self, encoder: AnswerEncoder, *, names: Mapping[str, str] = _OWN_NAMES) -> None:
-        self.headers: Headers = []
+    def __init__(
+        self, encoder: AnswerEncoder, *, names: Mapping[str, str] = _OWN_NAMES, web: WebHeaders | None = None
+    ) -> None:
+        self._headers: Headers = []
         self._names = names
-        self.see: Callable[[OutcomeDelta], None] = encoder.see
+        self._web = web
+        self.see: Callable[[OutcomeDelta], None] = encoder.see if web is None else _both(encoder.see, web.see)
+
+    @property
+    def headers(self) -> Headers:
+        """For the answer, which is complete."""
+        return [*self._headers, *(self._web.headers(ended=True) if self._web is not None else ())]
 
     def prepare(self, notices: Sequence[Notice], target: Target, *, fallback: Fallback | None = None) -> None:
         """Remember the headers."""
-        self.headers = notice_headers(notices, target, names=self._names, fallback=fallback)
+        self._headers = notice_headers(notices, target, names=self._names, fallback=fallback)
+        if self._web is not None:
+            self._web.expect(notices)
 
     def hold(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
@@ -107,9 +118,13 @@ class JsonSink:
 
     async def write(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
+        if self._web is not None:
+            self._web.look(events)
 
     async def end(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
+        if self._web is not None:
+            self._web.look(events)
 
 
 class ByteStream:
@@ -133,6 +148,7 @@ class ByteStream:
         self._heartbeat = heartbeat
         self._names = names
         self._headers: Headers = []
+        self._web: WebHeaders | None = None
         self._held = b""
         self._to_client = exchange.send
         self._beating: asyncio.Event | None = None
@@ -145,6 +161,8 @@ class ByteStream:
     def prepare(self, notices: Sequence[Notice], target: Target, *, fallback: Fallback | None = None) -> None:
         """Remember what the headers will tell."""
         self._headers = notice_headers(notices, target, names=self._names, fallback=fallback)
+        if self._web is not None:
+            self._web.expect(notices)
 
     async def send(self, data: bytes, *, more: bool = True) -> None:
         """Send whole events in one write; waits while the client reads slowly. Not while another call does."""
@@ -191,7 +209,8 @@ class ByteStream:
         self._last_write = self._loop.time()
         try:
             if not self.status_sent:
-                await self._exchange.start(200, [*_STREAM_HEADERS, *self._headers])
+                searched = self._web.headers(ended=not more) if self._web is not None else ()
+                await self._exchange.start(200, [*_STREAM_HEADERS, *self._headers, *searched])
                 self.status_sent = True
             if more:
                 await self._to_client({"type": "http.response.body", "body": data, "more_body": True})
@@ -214,14 +233,16 @@ class StreamSink(ByteStream):
         *,
         encoder: StreamEncoder,
         names: Mapping[str, str] = _OWN_NAMES,
+        web: WebHeaders | None = None,
     ) -> None:
         super().__init__(exchange, settings, heartbeat=encoder.heartbeat, names=names)
+        self._web = web
         self._encoder = encoder
         self._encode = encoder.encode
         shortcuts = exchange.scope.get("extensions", {}).get(SHORTCUTS)
         self._is_open: Callable[[], bool] | None = shortcuts["ready"] if shortcuts else None
         self._write: Callable[[bytes], None] | None = shortcuts["write"] if shortcuts else None
-        self.see: Callable[[OutcomeDelta], None] = encoder.see
+        self.see: Callable[[OutcomeDelta], None] = encoder.see if web is None else _both(encoder.see, web.see)
 
     def hold(self, events: Sequence[Event]) -> None:
         """Keep events until the status is sent."""
@@ -250,6 +271,7 @@ class StreamSink(ByteStream):
         if self.ready:
             self.write_now(events)
             return
+        self._look(events)
         data = self._encode(events)
         if self._beating is not None:
             await self._after_the_beat(data)
@@ -258,4 +280,20 @@ class StreamSink(ByteStream):
 
     async def end(self, events: Sequence[Event]) -> None:
         """Send the last events and the end marker in one write."""
+        self._look(events)
         await self.send(self._encoder.end(events), more=False)
+
+    def _look(self, events: Sequence[Event]) -> None:
+        """What comes of a search is of interest until the headers have left."""
+        if self._web is not None and not self.status_sent:
+            self._web.look(events)
+
+
+def _both(
+    first: Callable[[OutcomeDelta], None], second: Callable[[OutcomeDelta], None]
+) -> Callable[[OutcomeDelta], None]:
+    def see(delta: OutcomeDelta) -> None:
+        first(delta)
+        second(delta)
+
+    return see

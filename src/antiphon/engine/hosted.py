@@ -13,10 +13,19 @@ from antiphon.engine.history import History
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.items import InputItem, InputText, Message, PlainText
 from antiphon.protocol.records import Tenant
-from antiphon.protocol.request import CustomTool, FunctionTool, HostedTool, Notice, Request, Tool, ToolChoice
+from antiphon.protocol.request import (
+    WEB_SEARCH,
+    CustomTool,
+    FunctionTool,
+    HostedTool,
+    Notice,
+    Request,
+    Tool,
+    ToolChoice,
+)
 from antiphon.tools.base import Caller, HostedKind, OpenedTool
 
-__all__ = ["HostedTools", "free_choice", "hosted_tools", "without_functions"]
+__all__ = ["HostedTools", "free_choice", "hosted_tools", "without_functions", "without_search"]
 
 #: So many of the user's own texts are looked at for addresses, the newest.
 _MOST_TEXTS = 64
@@ -97,6 +106,28 @@ class HostedTools:
             caller = structs.replace(self._caller, place=f"tools[{wanted.place}]")
             opened = self._opened[wanted.place] = await wanted.kind.open(wanted.tool, caller)
         return opened
+
+
+def without_search(request: Request, native: Callable[[str], bool]) -> Request:
+    """The request as it goes where nobody searches: without the search that the model's name asked for.
+
+    A tool of the client's own is left to the codec, which may refuse it.
+    """
+    if not request.web or native(WEB_SEARCH):
+        return request
+    searches = {
+        bytes(tool.raw) for tool in request.tools if isinstance(tool, HostedTool) and tool.type.startswith(WEB_SEARCH)
+    }
+    tools = tuple(tool for tool in request.tools if not isinstance(tool, HostedTool) or bytes(tool.raw) not in searches)
+    return structs.replace(
+        request,
+        tools=tools,
+        tools_echo=_edited(request.tools_echo, dict.fromkeys(searches, ())),
+        tool_choice=_in_words(structs.replace(request.tool_choice, hosted=None), tools),
+        notices=(*request.notices, Notice(f"tools.{WEB_SEARCH}", "dropped", "no_web_search")),
+        body=b"",
+        dialect=request.dialect if request.dialect == "responses" else "none",
+    )
 
 
 def hosted_tools(

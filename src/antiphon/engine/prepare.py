@@ -13,7 +13,7 @@ from antiphon.engine.asking import ask_for
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.fidelity import refuse_losses
 from antiphon.engine.history import History, load_history, only_messages
-from antiphon.engine.hosted import HostedTools, hosted_tools
+from antiphon.engine.hosted import HostedTools, hosted_tools, without_search
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Health, Media, Router, Store
 from antiphon.engine.record import Arrival, Record
@@ -26,7 +26,7 @@ from antiphon.protocol.faults import Fault, RequestFault, ServerFault, StoreFaul
 from antiphon.protocol.ids import Ids
 from antiphon.protocol.items import InputItem
 from antiphon.protocol.records import Tenant
-from antiphon.protocol.request import Notice, Request
+from antiphon.protocol.request import WEB_SEARCH, Notice, Request
 from antiphon.protocol.target import Route, Target
 from antiphon.providers.base import Codec
 from antiphon.tools.base import HostedKind, OpenedTool
@@ -154,8 +154,14 @@ class Material:
         if not self._is_plain:
             full = await _at_home(full, self._tenant, target=target, parts=parts)
         functions = _NO_FUNCTIONS
+        native = partial(_is_native, codec, target)
         if self.hosted is not None:
-            full, functions = await self.hosted.shown_to(full, partial(_is_native, codec, target))
+            full, functions = await self.hosted.shown_to(full, native)
+        elif full.web:
+            full = without_search(full, native)
+        if full.web_results is not None and native(WEB_SEARCH):
+            notice = Notice("web_results_count", "dropped", "not_supported_by_upstream")
+            full = structs.replace(full, notices=(*full.notices, notice))
         whole = full.input
         full = _fitting(full, target)
         urls = [url for url in codec.media_urls(full, target) if url not in self._media]

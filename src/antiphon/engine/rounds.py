@@ -22,7 +22,7 @@ from antiphon.engine.record import RoundTrace
 from antiphon.engine.retold import Retold, retell, write_retold
 from antiphon.engine.states import item_state, origin_of
 from antiphon.engine.trying import Trying
-from antiphon.protocol.deltas import OutputDelta, Seal, SearchDone, SearchOpened, Stopped
+from antiphon.protocol.deltas import OutputDelta, PagesFound, Seal, SearchDone, SearchOpened, Stopped
 from antiphon.protocol.items import InputItem, ItemState, OtherItem, Reasoning, decode_item
 from antiphon.protocol.reading import read_fields
 from antiphon.protocol.request import Notice, Request
@@ -157,6 +157,9 @@ class Rounds:
             # What exactly went wrong may name the operator's servers: it is for the log, and for nobody else.
             _log.warning("request %s: %s failed: %s", record.caller.request_id, call.name, outcome.detail[:400])
             record.notices.append(Notice(call.opened.item_type, "dropped", "hosted_tool_failed", asked=call.name))
+        if outcome.sources:
+            pages = tuple((one.url, one.title, one.snippet) for one in outcome.sources)
+            self._reception.sink.see(PagesFound(pages))
         async with ending:
             await self._reception.emit(self._ended(call, outcome, key))
 

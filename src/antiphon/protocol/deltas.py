@@ -25,6 +25,7 @@ __all__ = [
     "Opened",
     "OutcomeDelta",
     "OutputDelta",
+    "PagesFound",
     "Reasoning",
     "Refusal",
     "Relayed",
@@ -189,6 +190,12 @@ class Native(Struct, frozen=True, gc=False):
     seals: int = 0
 
 
+class PagesFound(Struct, frozen=True, gc=False):
+    """What a search that ran here found: address, title and snippet of each page, for doors that show these."""
+
+    pages: tuple[tuple[str, str, str], ...]
+
+
 class Broke(Struct, frozen=True, gc=False):
     """The stream is unusable from here on."""
 
@@ -208,5 +215,5 @@ OutputDelta = (
     | Relayed
     | Closed
 )
-OutcomeDelta = Opened | UsageSeen | Stopped | Native | Broke
+OutcomeDelta = Opened | UsageSeen | Stopped | Native | PagesFound | Broke
 Delta = OutputDelta | OutcomeDelta

@@ -26,7 +26,7 @@ def begin_response(request: Request, response_id: ResponseId, *, created_at: int
         id=response_id_text(response_id),
         created_at=created_at,
         status="in_progress",
-        model=request.model,
+        model=request.asked_model or request.model,
         instructions=Raw(_encoder.encode(request.instructions)) if request.instructions is not None else NULL,
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=request.max_tool_calls,

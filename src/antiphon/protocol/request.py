@@ -10,6 +10,7 @@ from antiphon.protocol.items import InputItem
 
 __all__ = [
     "NULL",
+    "WEB_SEARCH",
     "CustomTool",
     "Dialect",
     "Effort",
@@ -23,16 +24,21 @@ __all__ = [
     "TextFormat",
     "Tool",
     "ToolChoice",
+    "WebLength",
     "tool_key",
 ]
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Dialect = Literal["responses", "chat", "messages", "none"]
+WebLength = Literal["short", "medium", "full"]
 NoticeKind = Literal["dropped", "approximated", "emulated", "translated", "repaired"]
 
 #: The default of fields that are kept as JSON. One shared value: it is immutable, and cheaper than a new one each.
 NULL = Raw(b"null")
 _AUTO = Raw(b'"auto"')
+
+#: What the types of all variants of that tool begin with.
+WEB_SEARCH = "web_search"
 
 
 class Notice(Struct, frozen=True):
@@ -146,6 +152,9 @@ class Request(Struct, frozen=True):
         fallbacks: models to try after `model`, in that order.
         fallback: whether other places than the first may be tried; `None` leaves it to the operator.
         fallback_s: how long to wait for output while there is another place to try.
+        asked_model: the name as the client wrote it, where that is more than the model's own (`MODEL:web`).
+        web: the name asked for web search: the answer is made without where there is nobody to search.
+        web_results, web_length: how much the client wants of a search, where it said so beside the tool.
     """
 
     model: str
@@ -186,11 +195,20 @@ class Request(Struct, frozen=True):
     fallbacks: tuple[str, ...] = ()
     fallback: bool | None = None
     fallback_s: float | None = None
+    asked_model: str = ""
+    web: bool = False
+    web_results: int | None = None
+    web_length: WebLength | None = None
 
     @property
     def functions(self) -> list[FunctionTool]:
         """The function tools alone."""
         return [tool for tool in self.tools if isinstance(tool, FunctionTool)]
+
+    @property
+    def searches_web(self) -> bool:
+        """The model may search the web, whoever does it."""
+        return any(isinstance(tool, HostedTool) and tool.type.startswith(WEB_SEARCH) for tool in self.tools)
 
     @property
     def wants_logprobs(self) -> bool:

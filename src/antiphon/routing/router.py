@@ -94,6 +94,9 @@ class ModelRouter:
         self._providers = catalog.providers
         self._names = tuple(alias.pattern.text for alias in catalog.aliases if not alias.pattern.stars)
         self._listed = tuple(one.pattern.text for one in listings(catalog.providers) if not one.pattern.stars)
+        self._exact = frozenset(
+            (*self._all_names(), *(f"{one.name}/{model}" for one in catalog.providers for model in one.models))
+        )
         self._fallbacks = catalog.fallbacks
         self._fallback = catalog.fallback
         self._tenant_regions = catalog.tenant_regions
@@ -129,6 +132,10 @@ class ModelRouter:
             nodes += self._behind(ask, found.resolved.rule)
         choice = Choice(ask, self._health, regions=self._regions(ask), chance=self._chance)
         return choice.route(nodes, fallback=allowed)
+
+    def is_listed(self, model: str) -> bool:
+        """Whether the configuration has exactly this name, and not just a pattern or a provider that may know it."""
+        return model in self._exact
 
     def servers(self) -> Iterator[Target]:
         """For each provider a target without a model."""

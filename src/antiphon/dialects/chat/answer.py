@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from antiphon.dialects.chat.said import Said, finish_reason, usage_fields
+from antiphon.dialects.chat.sources import WebSources
 from antiphon.dialects.chat.stream import chat_annotation, chat_id, sealed_detail
 from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.response import (
@@ -28,15 +29,17 @@ _encode = msgspec.json.Encoder().encode
 class ChatAnswer:
     """Implements `dialects.base.AnswerEncoder`; with `encode_answer` also several of them make one answer."""
 
-    __slots__ = ("_legacy", "said")
+    __slots__ = ("_legacy", "said", "sources")
 
-    def __init__(self, *, legacy: bool = False) -> None:
+    def __init__(self, *, legacy: bool = False, web: bool = False) -> None:
         self._legacy = legacy
         self.said = Said()
+        self.sources = WebSources(asked=web)
 
     def see(self, delta: OutcomeDelta) -> None:
         """What the upstream said about it."""
         self.said.see(delta)
+        self.sources.see(delta)
 
     def encode(self, response: Response) -> bytes:
         """The body."""
@@ -72,7 +75,7 @@ def encode_answer(responses: Sequence[Response], answers: Sequence[ChatAnswer], 
     }
     if usage is not None:
         fields["usage"] = usage_fields(usage, said.usage if len(responses) == 1 else None)
-    return _encode({**fields, **said.always, **said.once, **said.last})
+    return _encode({**fields, **said.always, **said.once, **said.last, **answers[0].sources.fields(first)})
 
 
 class _Message:

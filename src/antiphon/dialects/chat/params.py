@@ -9,7 +9,7 @@ from msgspec import Meta, Raw, Struct
 
 from antiphon.dialects.chat.messages import ChatMessage
 from antiphon.dialects.fallback import FallbackModels, FallbackTimeout
-from antiphon.protocol.request import NULL
+from antiphon.protocol.request import NULL, WebLength
 
 __all__ = [
     "ChatParams",
@@ -123,6 +123,8 @@ class ChatParams(Struct, frozen=True, kw_only=True):
     reasoning: ReasoningParams | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     web_search_options: WebSearchOptions | None = None
+    web_results_count: Annotated[int, Meta(ge=1, le=10)] | None = None
+    web_content_length: WebLength | None = None
     service_tier: Annotated[str, Meta(max_length=64)] | None = None
     prompt_cache_key: Annotated[str, Meta(max_length=1024)] | None = None
     safety_identifier: Annotated[str, Meta(max_length=1024)] | None = None

@@ -113,6 +113,8 @@ def _parse(body: bytes) -> Asked:
         prompt_cache_key=params.prompt_cache_key,
         safety_identifier=params.safety_identifier,
         user=params.user,
+        web_results=params.web_results_count,
+        web_length=params.web_content_length,
         dialect="chat",
         body=body,
         vendor_only=(*unknown, *own, *_vendors_reasoning(params.reasoning), *read.lost[:_SHOWN_NAMES]),

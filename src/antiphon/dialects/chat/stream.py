@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from antiphon.dialects.chat.said import Said, finish_reason, usage_fields
+from antiphon.dialects.chat.sources import WebSources
 from antiphon.protocol import events
 from antiphon.protocol.deltas import OutcomeDelta
 from antiphon.protocol.response import (
@@ -89,15 +90,17 @@ class Head:
 
     Attributes:
         said: by the upstream, of the first choice.
+        sources: of a search of the web. `web`: one was asked for.
     """
 
-    __slots__ = ("_bytes", "_id", "_own", "said")
+    __slots__ = ("_bytes", "_id", "_own", "said", "sources")
 
-    def __init__(self) -> None:
+    def __init__(self, *, web: bool = False) -> None:
         self._id: str | None = None
         self._own: dict[str, object] = {}
         self._bytes: bytes | None = None
         self.said = Said()
+        self.sources = WebSources(asked=web)
 
     def begin(self, response: Response) -> None:
         """The answer has this id. Only the first one counts."""
@@ -109,6 +112,7 @@ class Head:
     def see(self, delta: OutcomeDelta) -> None:
         """What the upstream said."""
         self.said.see(delta)
+        self.sources.see(delta)
         self._bytes = None
 
     def chunk(self, choices: Sequence[object], more: Mapping[str, object]) -> bytes:
@@ -187,7 +191,8 @@ class ChatStream:
             return written
         reason = finish_reason(last.response, called=bool(self._calls), legacy=self._legacy)
         said = self._head.said
-        return written + self._role(None) + self._chunk({}, {"finish_reason": reason, **said.choice}, said.last)
+        last_said = {**said.last, **self._head.sources.fields(last.response)}
+        return written + self._role(None) + self._chunk({}, {"finish_reason": reason, **said.choice}, last_said)
 
     def close(self, usage: Usage | None, *, several: bool = False) -> bytes:
         """The chunk with the usage, where it was asked for."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from antiphon.dialects.fallback import FallbackModels, FallbackTimeout
-from antiphon.protocol.request import NULL
+from antiphon.protocol.request import NULL, WebLength
 
 __all__ = [
     "KNOWN_FIELDS",
@@ -114,6 +114,8 @@ class CountParams(Struct, frozen=True, kw_only=True):
     output_config: OutputParams | None = None
     output_format: FormatParams | None = None
     context_management: ContextParams | None = None
+    web_results_count: Annotated[int, Meta(ge=1, le=10)] | None = None
+    web_content_length: WebLength | None = None
     cache_control: Raw = NULL
     betas: list[str] | None = None
 

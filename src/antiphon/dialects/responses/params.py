@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from antiphon.dialects.fallback import FallbackModels, FallbackTimeout
-from antiphon.protocol.request import NULL
+from antiphon.protocol.request import NULL, WebLength
 
 __all__ = ["INCLUDES", "CreateParams", "ReasoningParams", "StrictParams", "TextFormatParams", "TextParams"]
 
@@ -98,6 +98,8 @@ class CreateParams(Struct, frozen=True, kw_only=True):
     fallback_models: FallbackModels | None = None
     fallback_timeout: FallbackTimeout | None = None
     fallback_enabled: bool | None = None
+    web_results_count: Annotated[int, Meta(ge=1, le=10)] | None = None
+    web_content_length: WebLength | None = None
     background: bool | None = None
     n: int | None = None
     # Known, and refused when set: they would change what the answer means.

@@ -123,6 +123,8 @@ def _parse(body: bytes) -> Request:
         safety_identifier=params.safety_identifier,
         user=params.user,
         tools_echo=offered.echo,
+        web_results=params.web_results_count,
+        web_length=params.web_content_length,
         body=body,
         vendor_only=_vendor_only(params, unknown),
         fallbacks=tuple(params.fallback_models or ()),

@@ -1,6 +1,6 @@
 """Chat Completions in the description: OpenAI's shapes, as far as this gateway does something with them."""
 
-from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
+from antiphon.edge.openapi.endpoint import SEARCHED, SERVED_BY, Answer, Endpoint
 from antiphon.edge.openapi.fallback import FALLBACK_FIELDS
 from antiphon.edge.openapi.schemas import Schema, reference
 
@@ -59,7 +59,7 @@ CHAT_ENDPOINTS = (
                     "application/json": reference("ChatCompletion"),
                     "text/event-stream": reference("ChatCompletionEvent"),
                 },
-                (*SERVED_BY, "x-antiphon-ignored"),
+                (*SERVED_BY, *SEARCHED, "x-antiphon-ignored"),
             )
         },
         errors=(400, 401, 403, 404, 408, 413, 415, 429, 500, 502, 503, 504),
@@ -108,7 +108,16 @@ _OPTIONS: dict[str, Schema] = {
         minimum=1,
         maximum=8,
     ),
-    "web_search_options": _field("Switches a provider's search of the web on.", type=["object", "null"]),
+    "web_search_options": _field("Switches web search on.", type=["object", "null"]),
+    "web_results_count": _field(
+        "With web search (`MODEL:web`, or a tool `web_search`): results of one search. Default 5 with `MODEL:web`.",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=10,
+    ),
+    "web_content_length": _field(
+        "And how much of each is read.", type=["string", "null"], enum=["short", "medium", "full", None]
+    ),
     "service_tier": _field("Passed on, where the provider has tiers.", type=["string", "null"], maxLength=64),
 }
 _TOOLS: dict[str, Schema] = {

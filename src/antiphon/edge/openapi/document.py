@@ -52,6 +52,20 @@ _HEADERS: dict[str, Schema] = {
         "description": "With `x-fallback-used`: why the first one does not answer, mostly an error code.",
         "schema": {"type": "string"},
     },
+    "x-web-search-used": {
+        "description": "Whether a search of the web gave something, where the request may search. A stream tells what "
+        "is known when it begins; so with the two below.",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    },
+    "x-web-search-count": {
+        "description": "How many pages were found, as far as the provider tells.",
+        "schema": {"type": "integer"},
+    },
+    "x-web-search-status": {
+        "description": "`completed`; `failed`: no search did; `unused`: the model did not; `unavailable`: nobody "
+        "searches for it; `pending`: the stream begins before that is known.",
+        "schema": {"type": "string", "enum": ["completed", "failed", "unused", "unavailable", "pending"]},
+    },
     "x-antiphon-ignored": {
         "description": "What was ignored: field names, with commas between them, 1024 bytes at most.",
         "schema": {"type": "string"},

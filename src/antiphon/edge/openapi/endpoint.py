@@ -6,13 +6,15 @@ from msgspec import Struct, field
 
 from antiphon.edge.openapi.schemas import Schema
 
-__all__ = ["SERVED_BY", "WITH_KEY", "Answer", "Endpoint", "Parameter"]
+__all__ = ["SEARCHED", "SERVED_BY", "WITH_KEY", "Answer", "Endpoint", "Parameter"]
 
 #: Any request with a key can end in these: the key is looked up in the store.
 WITH_KEY = (401, 403, 500, 503)
 
 
 #: Headers that tell who answers.
+#: What came of searching the web, in answers to requests that may search.
+SEARCHED = ("x-web-search-used", "x-web-search-count", "x-web-search-status")
 SERVED_BY = ("x-actual-model", "x-fallback-used", "x-fallback-from", "x-fallback-reason")
 
 

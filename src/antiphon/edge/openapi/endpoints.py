@@ -3,7 +3,7 @@
 from antiphon.dialects.responses.params import INCLUDES
 from antiphon.edge.openapi.chat import CHAT_ENDPOINTS
 from antiphon.edge.openapi.embeddings import EMBEDDINGS_ENDPOINTS
-from antiphon.edge.openapi.endpoint import SERVED_BY, WITH_KEY, Answer, Endpoint, Parameter
+from antiphon.edge.openapi.endpoint import SEARCHED, SERVED_BY, WITH_KEY, Answer, Endpoint, Parameter
 from antiphon.edge.openapi.messages import MESSAGES_ENDPOINTS
 from antiphon.edge.openapi.schemas import Schema, reference
 
@@ -127,7 +127,7 @@ ENDPOINTS = (
         body="CreateResponse",
         examples=_CREATE_EXAMPLES,
         answers={
-            200: Answer(f"The response. {_STREAM_TEXT}", _RESPONSE, (*SERVED_BY, "x-antiphon-ignored")),
+            200: Answer(f"The response. {_STREAM_TEXT}", _RESPONSE, (*SERVED_BY, *SEARCHED, "x-antiphon-ignored")),
         },
         errors=(400, 401, 403, 404, 408, 413, 415, 429, 500, 502, 503, 504),
     ),

@@ -1,6 +1,6 @@
 """The Messages API in the description: Anthropic's shapes, as far as this gateway does something with them."""
 
-from antiphon.edge.openapi.endpoint import SERVED_BY, Answer, Endpoint
+from antiphon.edge.openapi.endpoint import SEARCHED, SERVED_BY, Answer, Endpoint
 from antiphon.edge.openapi.fallback import FALLBACK_FIELDS
 from antiphon.edge.openapi.schemas import Schema, reference
 
@@ -57,7 +57,7 @@ MESSAGES_ENDPOINTS = (
             200: Answer(
                 "The message. With `stream`, server-sent events: `event:` repeats the JSON's `type`.",
                 _STREAM,
-                ("request-id", *SERVED_BY, "x-antiphon-ignored"),
+                ("request-id", *SERVED_BY, *SEARCHED, "x-antiphon-ignored"),
             )
         },
         errors=_ERRORS,
@@ -148,6 +148,15 @@ _PROMPT: dict[str, Schema] = {
         "Done by Anthropic; elsewhere old results of tools are cleared, and no more.", type=["object", "null"]
     ),
     "cache_control": _field("Done by Anthropic; ignored by name elsewhere.", type=["object", "null"]),
+    "web_results_count": _field(
+        "With web search (`MODEL:web`, or a tool `web_search`): results of one search. Default 5 with `MODEL:web`.",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=10,
+    ),
+    "web_content_length": _field(
+        "And how much of each is read.", type=["string", "null"], enum=["short", "medium", "full", None]
+    ),
     "betas": _field(
         "What else stands in the header `anthropic-beta`.", type=["array", "null"], items={"type": "string"}
     ),

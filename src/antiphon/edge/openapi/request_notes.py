@@ -128,6 +128,10 @@ _CREATE = {
         "Limits the calls of hosted tools. Where there are only tools of your own, it limits those: further calls "
         "never reach you."
     ),
+    "web_results_count": _served(
+        "With web search (`MODEL:web`, or a tool `web_search`): results of one search. Default 5 with `MODEL:web`."
+    ),
+    "web_content_length": _served("And how much of each is read: `short`, `medium` or `full`."),
     "max_output_tokens": _served("Most tokens of output, reasoning included. Beyond it the response is `incomplete`."),
     "max_tokens": _served("Another name of `max_output_tokens`, which wins when both are sent."),
     "temperature": _tuning("Randomness, from 0 to 2."),

@@ -20,6 +20,9 @@ _FUNCTION = Raw(b'"function"')
 _CLIENTS = (b'"function"', b'"custom"')
 _NOTHING = Raw(b"[]")
 
+#: What searches of the gateway's own are told, and vendors do not know.
+_SEARCHES, _OURS = b'"web_search', "max_results"
+
 
 def edit_tools(raws: Sequence[Raw], target: Target) -> list[Raw]:
     """The tools, each as it was written; functions in the nested form of Chat are made flat.
@@ -52,6 +55,8 @@ def _edited(raw: Raw, target: Target, *, path: str) -> Raw:
             return raw
         return Raw(_encode({**fields, **read_fields(nested)}))
     _check(fields, raw, target, path=path)
+    if _OURS in fields and bytes(kind or b"").startswith(_SEARCHES):
+        return Raw(_encode({name: value for name, value in fields.items() if name != _OURS}))
     return raw
 
 
