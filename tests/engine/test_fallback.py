@@ -212,7 +212,7 @@ def test_what_nobody_can_be_told_is_refused_with_the_first_ones_reason(pair: Pai
 
 def test_one_that_asks_for_a_short_pause_is_waited_for_when_it_is_alone(tmp_path: Path) -> None:
     replies = [error(429, "Slow down.", headers={"retry-after-ms": "30"}), answer(chat_json("Now."))]
-    with ThreadedUpstream(replies) as up, Gateway(up.url, tmp_path) as gateway:
+    with ThreadedUpstream(replies) as up, Gateway(up.url, tmp_path, config=_again()) as gateway:
         got = gateway.create(input="Hi")
         assert output_text(check_response(got.json)) == "Now."
         record = gateway.request("GET", f"/v1/antiphon/runs/{got.json['id']}").json
@@ -221,7 +221,7 @@ def test_one_that_asks_for_a_short_pause_is_waited_for_when_it_is_alone(tmp_path
 
 def test_one_that_asks_for_a_long_pause_is_not(tmp_path: Path) -> None:
     replies = [error(429, "Slow down.", headers={"retry-after": "60"}), answer(chat_json("Not asked."))]
-    with ThreadedUpstream(replies) as up, Gateway(up.url, tmp_path) as gateway:
+    with ThreadedUpstream(replies) as up, Gateway(up.url, tmp_path, config=_again()) as gateway:
         got = gateway.create(input="Hi")
         assert (got.status, got.headers["retry-after"]) == (429, "60")
         assert len(up.requests) == 1
@@ -275,5 +275,9 @@ def test_a_key_that_is_refused_is_spared_for_all_models_of_its_provider(tmp_path
         assert pair.record(response["id"])["candidates"][1]["verdict"] == "cooling_down"
 
 
+def _again() -> Json:
+    return {"retries": {"attempts": 3}}
+
+
 def _quick() -> Json:
-    return {"retries": {"max_wait_s": 0}}
+    return {"retries": {"attempts": 3, "max_wait_s": 0}}

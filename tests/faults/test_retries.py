@@ -318,7 +318,7 @@ def spared(gateway: Gateway) -> int:
 
 def test_a_client_that_leaves_during_the_wait_ends_it_at_once(tmp_path: Path) -> None:
     limit = error(429, "Slow down.", headers={"retry-after": "5"})
-    with ThreadedUpstream(limit) as up, Gateway(up.url, tmp_path) as gateway:
+    with ThreadedUpstream(limit) as up, Gateway(up.url, tmp_path, config={"retries": {"attempts": 3}}) as gateway:
         for streamed in (False, True):
             model = f"test/{'stream' if streamed else 'json'}"
             with Wire(gateway) as wire:
@@ -336,7 +336,7 @@ def test_a_client_that_leaves_during_the_wait_ends_it_at_once(tmp_path: Path) ->
 
 def test_a_shutdown_does_not_wait_for_a_repeat(tmp_path: Path) -> None:
     limit = error(429, "Slow down.", headers={"retry-after": "5"})
-    config = {"server": {"port": 0, "access_log": False, "drain_s": 0.1}}
+    config = {"server": {"port": 0, "access_log": False, "drain_s": 0.1}, "retries": {"attempts": 3}}
     with ThreadedUpstream(limit) as up, Gateway(up.url, tmp_path, config=config) as gateway, Wire(gateway) as wire:
         wire.send(request_of(gateway))
         up.received(1)

@@ -61,13 +61,15 @@ def add_key(database_url: str, *, name: str = "test", tenant: str = "default", *
 class Gateway:
     """A running gateway with one provider `test` at `upstream`, any model name, and a key.
 
-    `config` is merged over the settings that this makes, section by section.
+    `config` is merged over the settings that this makes, section by section. Nothing is tried again unless it says so:
+    most tests look at one attempt.
     """
 
     def __init__(self, upstream: str | None, data_dir: Path, *, config: Mapping[str, Any] | None = None) -> None:
         document: dict[str, Any] = {
             "health": {"probes": "off"},
             "local": False,
+            "retries": {"attempts": 1},
             "server": {"port": 0, "access_log": False},
             "providers": {},
         }

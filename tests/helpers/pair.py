@@ -95,5 +95,6 @@ def open_pair(data_dir: Path, *, both: Json | None = None, second: Json | None =
             "one": {**common, "base_url": one.url, "api_key": "sk-one"},
             "two": {**common, "base_url": two.url, "api_key": "sk-two", **(second or {})},
         }
+        config = {**config, "retries": {"attempts": 3, **config.get("retries", {})}}
         with Gateway(None, data_dir, config={"providers": providers, **config}) as gateway:
             yield Pair(gateway, [one, two], told)

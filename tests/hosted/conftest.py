@@ -40,7 +40,9 @@ def search_in(web: ThreadedWeb) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory, web: ThreadedWeb) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("hosted"), config={"web_search": search_in(web)}) as opened:
+    with open_stage(
+        tmp_path_factory.mktemp("hosted"), config={"web_search": search_in(web), "retries": {"attempts": 3}}
+    ) as opened:
         yield opened
 
 
@@ -49,7 +51,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory, web: ThreadedWeb) -> Iterat
     """Models of all wire formats; what their vendors would search, the gateway does."""
     matrix = Matrix()
     with ThreadedUpstream(matrix.play) as server:
-        config = {"providers": providers_at(server.url), "web_search": search_in(web)}
+        config = {"providers": providers_at(server.url), "web_search": search_in(web), "retries": {"attempts": 3}}
         with Gateway(None, tmp_path_factory.mktemp("matrix"), config=config) as matrix.gateway:
             run_here(matrix.gateway)
             yield matrix

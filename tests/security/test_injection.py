@@ -12,6 +12,7 @@ from tests.helpers.upstream import Seen, answer_like, stream, text_chunks, tool_
 EVIL = "x\r\nset-cookie: evil=1\r\n\r\n<html>"
 EVENT = 'x\n\ndata: [DONE]\n\nevent: response.completed\ndata: {"type":"response.completed"}\n\n'
 HEADERS = {"date", "content-type", "content-length", "x-request-id", "x-actual-model", "x-antiphon-ignored"}
+HEADERS |= {f"x-web-search-{what}" for what in ("used", "count", "status")}
 
 
 def hello(request: Seen) -> Any:
