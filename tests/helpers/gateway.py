@@ -68,6 +68,7 @@ class Gateway:
     def __init__(self, upstream: str | None, data_dir: Path, *, config: Mapping[str, Any] | None = None) -> None:
         document: dict[str, Any] = {
             "health": {"probes": "off"},
+            "limits": {"late_s": 30},  # this process does more than serve: it is the provider and the client too
             "local": False,
             "retries": {"attempts": 1},
             "server": {"port": 0, "access_log": False},
