@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 AGENTS := .build/agents
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes --progress-bar off
-PYTEST := $(BIN)/python -m pytest -q -n auto --dist worksteal
+# One worker more than there are cores: many tests wait for something.
+PYTEST := $(BIN)/python -m pytest -q -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --dist worksteal
 
 # Install a requirements file: on a terminal one line that tells what is being fetched, elsewhere nothing but errors.
 install = rm -f $(VENV)/.installed; \
