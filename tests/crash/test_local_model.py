@@ -33,7 +33,11 @@ class Stage(NamedTuple):
 
 @asynccontextmanager
 async def stage(directory: Path, model: Path) -> AsyncIterator[Stage]:
-    config = write_config(directory, local={"enabled": True, "model": str(model), "context": 2048})
+    config = write_config(
+        directory,
+        local={"enabled": True, "model": str(model), "context": 2048},
+        retries={"attempts": 1},  # a second attempt may meet the next model while it loads, or find it ready
+    )
     key = add_key(database_url(config))
     async with gateway_process(config) as gateway, aiohttp.ClientSession() as session:
         [model_pid] = children_of(gateway.pid)
