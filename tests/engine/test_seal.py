@@ -5,9 +5,11 @@ import itertools
 import secrets
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from antiphon.engine.seal import Origin, Sealer, is_envelope
 from antiphon.protocol.records import Tenant
@@ -95,3 +97,10 @@ def test_sealing_a_signature_costs_a_few_microseconds() -> None:
         return (time.process_time() - began) / 1000
 
     assert min(cost_s() for _ in range(10)) < 15e-6  # 3.5, and 7 under a tracer
+
+
+def test_what_was_sealed_before_dialects_were_kept_has_none() -> None:
+    packed = msgspec.msgpack.encode(["anthropic", "claude", "ANTHROPIC_API_KEY"])
+    assert msgspec.msgpack.decode(packed, type=Origin) == HOME
+    assert structs.replace(HOME, protocol="responses").reads(HOME)
+    assert not HOME.reads(structs.replace(HOME, protocol="chat"))

@@ -35,8 +35,9 @@ def mine(**changes: str) -> ItemState:
     return structs.replace(ItemState(b"payload", "opus", "KEY_A"), **changes)
 
 
-def test_a_state_goes_home() -> None:
-    item = thought(state=mine())
+@pytest.mark.parametrize("protocol", ["anthropic", ""], ids=["the same", "of a time when there was only one"])
+def test_a_state_goes_home(protocol: str) -> None:
+    item = thought(state=mine(protocol=protocol))
     assert at_home([item], HOME) == ((item,), [])
 
 
@@ -45,10 +46,11 @@ def test_a_state_goes_home() -> None:
     [
         thought(state=mine(model="sonnet")),
         thought(state=mine(credential="KEY_B")),
+        thought(state=mine(protocol="chat")),
         thought(state=mine(), provider="bedrock"),
         thought(state=mine(), provider=None),
     ],
-    ids=["another model", "another account", "another provider", "nobody"],
+    ids=["another model", "another account", "another dialect", "another provider", "nobody"],
 )
 def test_a_state_goes_nowhere_else(item: InputItem) -> None:
     (seen,), (notice,) = at_home([item], HOME)

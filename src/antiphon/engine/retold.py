@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from antiphon.engine.ports import Store
 from antiphon.engine.seal import Origin, Sealer
@@ -148,7 +148,7 @@ def _call(retold: Retold, item: InputItem) -> InputItem:
         {"type": "function_call", "call_id": retold.call_id, "name": retold.name, "arguments": retold.arguments}
     )
     state = item.state
-    own = ItemState(retold.state, state.model, state.credential) if state is not None and retold.state else None
+    own = structs.replace(state, payload=retold.state) if state is not None and retold.state else None
     return InputItem(decode_item(raw, path=item.path), raw, item.path, item.provider, own)
 
 

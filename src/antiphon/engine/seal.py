@@ -29,11 +29,26 @@ _ENVELOPE = b"envelope"
 
 
 class Origin(Struct, frozen=True, array_like=True):
-    """Who made a state, and so the only one who can read it. `credential`: the alias of the key, empty without one."""
+    """Who made a state, and so the only one who can read it.
+
+    Attributes:
+        credential: the alias of the key, empty without one.
+        protocol: the dialect in which it was said; empty for states of a time when a provider had only one.
+    """
 
     provider: str
     model: str
     credential: str = ""
+    protocol: str = ""
+
+    def reads(self, other: "Origin") -> bool:
+        """Whether it can read what that one made."""
+        return (
+            self.provider == other.provider
+            and self.model == other.model
+            and self.credential == other.credential
+            and other.protocol in ("", self.protocol)
+        )
 
 
 class _Letter(Struct, frozen=True, array_like=True):

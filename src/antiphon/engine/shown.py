@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from antiphon.engine.fidelity import FIDELITY, Fidelity
 from antiphon.engine.retold import read_retold
 from antiphon.engine.seal import Origin, Sealer
-from antiphon.engine.states import StateOpener
+from antiphon.engine.states import StateOpener, maker_of
 from antiphon.protocol.items import ItemState
 from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import Notice
@@ -76,7 +76,7 @@ class Shown(Struct, frozen=True):
         head = _head.decode(raw)
         state = states.get(head.id or "")
         if head.type == "reasoning" and SEALS in self.include:
-            origin = Origin(turn.provider, turn.upstream_model, state.credential if state else "")
+            origin = maker_of(turn.provider, state) if state else Origin(turn.provider, turn.upstream_model)
             envelope = self.sealer.seal(self.tenant, origin, state.payload if state else b"")
             return {**_fields.decode(raw), "encrypted_content": envelope}
         if head.type == "web_search_call" and SOURCES in self.include:

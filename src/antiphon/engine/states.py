@@ -30,6 +30,7 @@ __all__ = [
     "enveloped",
     "item_state",
     "lock_states",
+    "maker_of",
     "origin_of",
 ]
 
@@ -71,12 +72,18 @@ _list = msgspec.json.Decoder(list[Raw])
 
 def origin_of(target: Target) -> Origin:
     """Who makes the states of an answer from there."""
-    return Origin(target.provider, target.model, target.credential.alias if target.credential else "")
+    alias = target.credential.alias if target.credential else ""
+    return Origin(target.provider, target.model, alias, target.protocol)
 
 
 def item_state(origin: Origin, payload: bytes) -> ItemState | None:
     """The state of an item; an empty payload says who made the item, and that nothing is wanted back."""
-    return ItemState(payload, origin.model, origin.credential) if payload else None
+    return ItemState(payload, origin.model, origin.credential, origin.protocol) if payload else None
+
+
+def maker_of(provider: str, state: ItemState) -> Origin:
+    """Who made a state of an item of that provider."""
+    return Origin(provider, state.model, state.credential, state.protocol)
 
 
 def lock_states(
@@ -159,8 +166,7 @@ def at_home(items: Sequence[InputItem], target: Target) -> tuple[tuple[InputItem
 def _seen_by(item: InputItem, origin: Origin, *, takes_blobs: bool) -> InputItem:
     state = item.state
     if state is not None:
-        mine = item.provider == origin.provider and state.model == origin.model
-        return item if mine and state.credential == origin.credential else structs.replace(item, state=None)
+        return item if origin.reads(maker_of(item.provider or NOBODY, state)) else structs.replace(item, state=None)
     value = item.value
     if type(value) is Reasoning and value.encrypted_content and item.provider is None and not takes_blobs:
         return structs.replace(item, provider=NOBODY)
@@ -174,8 +180,7 @@ def _reads(item: InputItem, target: Target) -> bool:
     if item.provider is None:  # the client has it from elsewhere
         return target.protocol == "responses"
     state, origin = item.state, origin_of(target)
-    made = origin if state is None else Origin(item.provider, state.model, state.credential)
-    return item.provider == origin.provider and made == origin
+    return item.provider == origin.provider if state is None else origin.reads(maker_of(item.provider, state))
 
 
 def _is_strange(item: InputItem, origin: Origin) -> bool:
@@ -188,7 +193,7 @@ def enveloped(item: InputItem, sealer: Sealer, tenant: Tenant) -> InputItem:
     value, state = item.value, item.state
     if type(value) not in _CARRIERS or not item.provider:
         return item
-    origin = Origin(item.provider, state.model if state else "", state.credential if state else "")
+    origin = maker_of(item.provider, state) if state else Origin(item.provider, "")
     if not isinstance(value, Reasoning):
         return item if state is None else _with_blob(item, sealer.seal(tenant, origin, state.payload))
     envelope = sealer.seal(tenant, origin, state.payload if state else b"")

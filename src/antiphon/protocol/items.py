@@ -215,12 +215,14 @@ class ItemState(Struct, frozen=True):
     Attributes:
         model: the provider's model that made it.
         credential: alias of the key that it was made with: other accounts cannot read it.
+        protocol: the dialect in which it was said; empty where that is not known.
         upstream_id: the item's id at an upstream that speaks Responses.
     """
 
     payload: bytes
     model: str = ""
     credential: str = ""
+    protocol: str = ""
     upstream_id: str | None = None
 
 
