@@ -156,7 +156,7 @@ def test_an_explanation_knows_the_history(gateway: Gateway) -> None:
 
 def test_an_explanation_shows_public_addresses_alone_and_no_keys(gateway: Gateway) -> None:
     public = explain(gateway, model="gpt-5", safety_identifier="anna@example.com")
-    assert public.json["upstream"]["url"] == "https://api.openai.com/v1/chat/completions"
+    assert public.json["upstream"]["url"] == "https://api.openai.com/v1/responses"
     assert b"sk-secret" not in public.body
     assert b"anna@example.com" not in public.body
     private = explain(gateway)

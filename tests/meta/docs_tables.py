@@ -68,6 +68,7 @@ def providers_table() -> str:
         on = "yes" if entry.auto and entry.base_url and entry.key_env else "no"
         address = entry.address(entry.protocol)
         spoken = ", ".join(f"`{protocol}`" for protocol in (entry.protocol, *entry.speaks))
+        spoken = f"`auto`: {spoken}" if entry.by_door else spoken
         rows.append((f"`{entry.name}`", keys, f"`{address}`" if address else "yours", spoken, on))
     return _table(("Name", "Key", "Base URL", "Protocols", "On by its key alone"), rows)
 

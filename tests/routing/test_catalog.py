@@ -226,7 +226,7 @@ MISTAKES = {
     ),
     "protocol": (
         "providers:\n  a:\n    base_url: http://a\n    protocol: messages\n",
-        "antiphon.yaml:4: providers.a.protocol: protocol `messages` is not supported, expected one of `chat`, `responses`, `anthropic`, `gemini`",
+        "antiphon.yaml:4: providers.a.protocol: protocol `messages` is not supported, expected one of `chat`, `responses`, `anthropic`, `gemini`, `auto`",
     ),
     "name of the local model": (
         "providers:\n  local: {base_url: 'http://a'}\n",

@@ -95,7 +95,7 @@ def test_the_list_has_every_name_once_and_no_patterns(router: ModelRouter) -> No
 
 
 def test_a_model_that_is_served_but_not_listed_can_be_asked_for(router: ModelRouter) -> None:
-    expected = ModelInfo(id="openai/of-mine", created=1_700_000_000, owned_by="openai", protocol="chat")
+    expected = ModelInfo(id="openai/of-mine", created=1_700_000_000, owned_by="openai", protocol="responses")
     assert router.model("openai/of-mine") == expected
 
 

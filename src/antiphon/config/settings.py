@@ -215,7 +215,10 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     protocol: Annotated[
         str | None,
-        Meta(description="Its dialect: `chat` (Chat Completions), `responses`, `anthropic` (Messages) or `gemini`."),
+        Meta(
+            description="Its dialect: `chat` (Chat Completions), `responses`, `anthropic` (Messages) or `gemini`; "
+            "`auto`: `chat` or `responses`, as suits each request."
+        ),
     ] = None
     base_url: Annotated[
         str | None,

@@ -38,6 +38,7 @@ def ask_for(request: Request, tenant: Tenant, *, arrival: Arrival, history: Hist
         affinity = affinity or response_id_text(history.ancestors[0].id)
     return Ask(
         model=request.model,
+        door=request.dialect,
         tenant=tenant.id,
         key_id=arrival.caller.key_id,
         tags=arrival.tags,

@@ -7,6 +7,7 @@ from msgspec import Raw, Struct, field
 
 from antiphon.config.secret import Secret
 from antiphon.protocol.price import Price
+from antiphon.protocol.request import Dialect
 
 __all__ = ["Ask", "Candidate", "Credential", "Fallback", "Needs", "Route", "Secret", "Target"]
 
@@ -76,6 +77,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     """What a request says that decides where it may go.
 
     Attributes:
+        door: the dialect of the front door that it came through.
         tenant, key_id: who asks.
         tags: what the client calls the request by, for conditions of routes.
         regions: where it may be served, in lower case; empty: anywhere.
@@ -89,6 +91,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     """
 
     model: str
+    door: Dialect = "responses"
     tenant: str = ""
     key_id: str = ""
     tags: frozenset[str] = frozenset()

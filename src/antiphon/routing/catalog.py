@@ -17,6 +17,7 @@ from antiphon.protocol.price import Price
 from antiphon.protocol.target import Credential, Target
 from antiphon.providers.quirks.base import Quirks
 from antiphon.providers.registry import KNOWN, PROTOCOLS, known, quirks
+from antiphon.routing.doors import AUTO, ResponsesOnly
 from antiphon.routing.facts import KnownModels, ModelFacts, Table, load_known_models
 from antiphon.routing.names import Alias, Strategy
 from antiphon.routing.said import lowered, name_problems, read_aliases
@@ -39,6 +40,7 @@ class Provider(Struct, frozen=True, kw_only=True):
 
     Attributes:
         template: a target for it, with an empty model.
+        by_door: the template's dialect is that of Chat Completions; other front doors are better served in Responses.
         models: names and patterns that are reachable without the provider's name; empty when it has no such list.
         aliases: further bare names, and the models they stand for.
         known: what is known of its models. Their prices are left out where the server is not the known one itself.
@@ -49,6 +51,7 @@ class Provider(Struct, frozen=True, kw_only=True):
 
     name: str
     template: Target
+    by_door: bool = False
     models: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     known: KnownModels = KnownModels()
@@ -64,6 +67,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
         fallbacks: names to try after any other.
         fallback: whether another place may be tried at all, where neither request nor name says so.
         tenant_regions: where the requests of a tenant may be served; anywhere for those that are not here.
+        responses_only: models that no other dialect than Responses serves.
     """
 
     providers: tuple[Provider, ...] = ()
@@ -71,6 +75,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
     fallbacks: tuple[str, ...] = ()
     fallback: bool = True
     tenant_regions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    responses_only: ResponsesOnly = field(default_factory=ResponsesOnly)
 
 
 def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Catalog:
@@ -108,6 +113,7 @@ def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Cata
         fallbacks=routing.fallbacks,
         fallback=routing.fallback,
         tenant_regions={name: lowered(regions) for name, regions in routing.tenant_regions.items()},
+        responses_only=ResponsesOnly(settings.endpoints.responses_only_models),
     )
 
 
@@ -166,11 +172,11 @@ def _configured(settings: Settings) -> Mapping[str, ProviderSettings]:
 def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: LimitSettings) -> Provider:
     path: KeyPath = ("providers", name)
     facts = _facts(name, entry, origin=origin)
-    protocol = entry.protocol or facts.protocol
+    protocol, by_door = _dialect(entry, facts)
     base_url = facts.address(protocol)
     if entry.base_url is not None:
         base_url = normalise_base_url(entry.base_url, facts, protocol)
-    problems = list(_protocol_problems(entry, origin, path=path))
+    problems = list(_protocol_problems(entry, facts, origin, path=path))
     if protocol in ("anthropic", "gemini") and base_url is not None and "?" in base_url:
         problems.append(origin.problem((*path, "base_url"), f"protocol `{protocol}` takes no query in it"))
     if base_url is None:
@@ -202,6 +208,7 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
     return Provider(
         name=name,
         template=template,
+        by_door=by_door,
         models=entry.models,
         credentials=credentials if len(credentials) > 1 else (),
         key_strategy=entry.key_strategy,
@@ -229,9 +236,24 @@ def _facts(name: str, entry: ProviderSettings, *, origin: Origin) -> Quirks:
     return facts
 
 
-def _protocol_problems(entry: ProviderSettings, origin: Origin, *, path: KeyPath) -> Iterable[Problem]:
-    if entry.protocol is not None and entry.protocol not in PROTOCOLS:
-        known_ones = ", ".join(f"`{protocol}`" for protocol in PROTOCOLS)
+def _dialect(entry: ProviderSettings, facts: Quirks) -> tuple[str, bool]:
+    """The dialect, and whether each front door has its own. A server that is only like a known one may have less."""
+    if entry.protocol == AUTO:
+        return "chat", True
+    if entry.protocol is not None:
+        return entry.protocol, False
+    own = entry.base_url is None or _host(entry.base_url) == _host(facts.base_url or "")
+    return facts.protocol, facts.by_door and own
+
+
+def _protocol_problems(entry: ProviderSettings, facts: Quirks, origin: Origin, *, path: KeyPath) -> Iterable[Problem]:
+    if entry.protocol == AUTO and not {"chat", "responses"} <= {facts.protocol, *facts.speaks}:
+        message = (
+            "`auto` is for providers that are known to speak both `chat` and `responses`; say which (or set `quirks`)"
+        )
+        yield origin.problem((*path, "protocol"), message)
+    elif entry.protocol not in (None, AUTO, *PROTOCOLS):
+        known_ones = ", ".join(f"`{protocol}`" for protocol in (*PROTOCOLS, AUTO))
         message = f"protocol `{entry.protocol}` is not supported, expected one of {known_ones}"
         yield origin.problem((*path, "protocol"), message)
 

@@ -10,7 +10,10 @@ from typing import final
 from msgspec import Struct, structs
 
 from antiphon.config.patterns import Pattern
+from antiphon.protocol.request import Dialect
+from antiphon.protocol.target import Target
 from antiphon.routing.catalog import Catalog, Provider
+from antiphon.routing.doors import dialect_of
 from antiphon.routing.names import LONGEST_CHAIN, Alias, AliasTable, Rule, Strategy
 from antiphon.routing.places import Member, Node, group_of, place_of
 
@@ -45,11 +48,20 @@ class Resolver:
         self._listed = listings(catalog.providers)
         unlisted = [provider for provider in catalog.providers if not provider.models]
         self._catch_all = unlisted[0] if len(unlisted) == 1 else None
+        self._responses_only = catalog.responses_only
 
-    def resolve(self, name: str) -> Resolved | None:
+    def resolve(self, name: str, door: Dialect = "responses") -> Resolved | None:
         """Where a name leads; `None` if nowhere. Costs what the configuration makes of it: remember the answer."""
-        node = _Walk(self, name).node(name, Rule(), steps=0)
+        node = _Walk(self, name, door).node(name, Rule(), steps=0)
         return Resolved(node, self._rule(name)) if node is not None else None
+
+    def template(self, provider: Provider, model: str, door: Dialect) -> Target:
+        """The provider's, in the dialect for that front door and model."""
+        template = provider.template
+        if not provider.by_door:
+            return template
+        protocol = "responses" if self._responses_only.applies(model) else dialect_of(door)
+        return structs.replace(template, protocol=protocol)
 
     def provider_of(self, name: str) -> tuple[Provider, str] | None:
         """The provider that stands in front of the name, and its model."""
@@ -87,9 +99,10 @@ class Resolver:
 class _Walk:
     """One name being resolved."""
 
-    def __init__(self, resolver: Resolver, name: str) -> None:
+    def __init__(self, resolver: Resolver, name: str, door: Dialect) -> None:
         self._resolver = resolver
         self._name = name
+        self._door = door
         self._left = _MOST_PLACES
 
     def node(self, name: str, said: Rule, *, steps: int) -> Node | None:
@@ -120,7 +133,7 @@ class _Walk:
         """A model at a provider: one place for each of its keys."""
         facts = said.facts.over(provider.known.find(model))
         template = structs.replace(
-            provider.template,
+            self._resolver.template(provider, model, self._door),
             model=model,
             context_tokens=facts.context,
             price=facts.price,

@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from antiphon.config.suggest import nearest
 from antiphon.protocol.faults import RequestFault
+from antiphon.protocol.request import Dialect
 from antiphon.protocol.target import Ask, Route, Target
 from antiphon.routing.catalog import Catalog
 from antiphon.routing.choosing import Choice, Health, NothingKnown
@@ -100,6 +101,7 @@ class ModelRouter:
         self._fallbacks = catalog.fallbacks
         self._fallback = catalog.fallback
         self._tenant_regions = catalog.tenant_regions
+        self._by_door = any(provider.by_door for provider in catalog.providers)
         self._created = created
         self._health = health or NothingKnown()
         self._chance = chance or random.Random().random  # noqa: S311 - spreads load, keeps no secret
@@ -120,7 +122,7 @@ class ModelRouter:
             RequestFault: 404 `model_not_found` for the model, or for a fallback that the request names.
             ServerFault: 503 `no_candidate`: every place is excluded by a condition.
         """
-        found = self._known(ask.model)
+        found = self._known(ask.model, ask.door)
         if found.only is not None and not (ask.fallbacks or ask.regions or ask.tenant in self._tenant_regions):
             return found.only
         allowed = ask.fallback
@@ -149,13 +151,13 @@ class ModelRouter:
         """One model, also one that is served but not listed. Raises as `targets` does."""
         return _model_info(name, self._known(name), created=self._created)
 
-    def _known(self, model: str) -> _Found:
+    def _known(self, model: str, door: Dialect = "responses") -> _Found:
         if len(model) > _LONGEST_NAME:
             raise self._unknown(model)
-        return self._lookup(model)
+        return self._lookup(model, door) if self._by_door else self._lookup(model)
 
-    def _find(self, model: str) -> _Found:
-        resolved = self._resolver.resolve(model)
+    def _find(self, model: str, door: Dialect = "responses") -> _Found:
+        resolved = self._resolver.resolve(model, door)
         if resolved is None:
             raise self._unknown(model)
         places = [*places_in(resolved.node)]
@@ -174,7 +176,7 @@ class ModelRouter:
         for name in dict.fromkeys(names):
             if name != ask.model:
                 try:
-                    yield self._known(name).resolved.node
+                    yield self._known(name, ask.door).resolved.node
                 except RequestFault as fault:
                     raise RequestFault(
                         fault.message, status=fault.status, code=fault.code, param="fallback_models"

@@ -89,6 +89,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
         auth_header, auth_prefix: how the key travels.
         protocol: the upstream dialect that is spoken unless the configuration says otherwise.
         base_urls: where its other dialects are, if not at `base_url` as well.
+        by_door: without a setting each request goes in the dialect that loses least for the front door that it came
+            through, Responses or Chat Completions: this provider serves both for all of its models.
         speaks: its other dialects that `protocol` of a configured provider may name, as the documentation lists them.
 
     Sampling and limits:
@@ -169,6 +171,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     auth_prefix: str = "Bearer "
     protocol: Protocol = "chat"
     base_urls: Mapping[Protocol, str] = field(default_factory=dict)
+    by_door: bool = False
     speaks: tuple[Protocol, ...] = ()
 
     token_limit_field: TokenLimitField = "max_tokens"  # noqa: S105 - a field's name, no secret

@@ -50,6 +50,7 @@ QUIRKS = Quirks(
     base_url="https://api.openai.com/v1",
     key_env=("OPENAI_API_KEY",),
     key_required=True,
+    by_door=True,
     speaks=("responses",),
     token_limit_field="max_completion_tokens",  # noqa: S106 - a field's name, no secret
     service_tier=True,
