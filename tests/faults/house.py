@@ -1,7 +1,7 @@
 """One gateway before all kinds of upstreams, behind all front doors, and one server that plays each of them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,11 @@ def provider_at(tongue: Tongue, root: str, **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def open_house(data_dir: Path, **config: Any) -> Iterator[House]:
-    """Providers are called as their tongues; `always-` before it: it is only ever asked for streams. Nothing is tried again."""
+def open_house(data_dir: Path, more: Callable[[str], dict[str, Any]] = lambda _: {}, **config: Any) -> Iterator[House]:
+    """Providers are called as their tongues; `always-` before it: it is only ever asked for streams. Nothing is tried again.
+
+    `more`: further providers, of the server's address.
+    """
     told: list[Reply | Brain] = [error(500, "nothing was scripted")]
 
     def brain(request: Seen) -> Reply:
@@ -97,7 +100,7 @@ def open_house(data_dir: Path, **config: Any) -> Iterator[House]:
         root = upstream.url.removesuffix("/v1")
         providers = {name: provider_at(tongue, root) for name, tongue in TONGUES.items()}
         streaming = {f"always-{name}": {**each, "stream": "always"} for name, each in providers.items()}
-        providers = {**providers, **streaming, **config.pop("providers", {})}
+        providers = {**providers, **streaming, **config.pop("providers", {}), **more(root)}
         with Gateway(None, data_dir, config={"retries": {"attempts": 1}, **config, "providers": providers}) as gateway:
             house = House(gateway, upstream, told)
             yield house
