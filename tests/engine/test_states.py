@@ -10,8 +10,9 @@ from msgspec import structs
 
 from antiphon.config.secret import Secret
 from antiphon.engine.seal import Origin, Sealer
-from antiphon.engine.states import NOBODY, StateOpener, at_home
+from antiphon.engine.states import NOBODY, StateOpener, at_home, rejoined
 from antiphon.engine.thoughts import Keeper, wants_back
+from antiphon.protocol.carried import carry
 from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.items import InputItem, ItemState, decode_item
 from antiphon.protocol.records import Tenant
@@ -86,6 +87,35 @@ def test_an_envelope_that_does_not_open_is_nobodys() -> None:
     assert (opened.provider, opened.state) == (NOBODY, None)
     assert [notice.reason for notice in opener.notices] == ["foreign_seal"]
     assert at_home([opened], HOME)[1] == []  # told of once
+
+
+def said(role: str) -> InputItem:
+    raw = msgspec.json.encode({"type": "message", "role": role, "content": "Hi"})
+    return InputItem(decode_item(raw, path="input[0]"), raw, "input[0]")
+
+
+def carrier() -> InputItem:
+    return thought(state=ItemState(carry(b"payload"), "opus", "KEY_A"))
+
+
+def test_what_was_carried_behind_a_message_belongs_to_it_again() -> None:
+    message, plain = said("assistant"), thought(state=mine())
+    (seen, kept) = rejoined((message, carrier(), plain))
+    assert seen == structs.replace(message, provider="claude", state=mine())
+    assert kept is plain
+    assert at_home([seen], HOME) == ((seen,), [])
+
+
+@pytest.mark.parametrize(
+    "before", [(), (said("user"),), (thought(state=mine()),)], ids=["nothing", "user", "another thought"]
+)
+def test_what_was_carried_behind_a_message_that_is_gone_is_left_out(before: tuple[InputItem, ...]) -> None:
+    assert rejoined((*before, carrier())) == before
+
+
+def test_items_without_anything_carried_stay_as_they_are() -> None:
+    items = (said("assistant"), thought(state=mine()), thought())
+    assert rejoined(items) is items
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import msgspec
 
 from antiphon.dialects.responses import encode_event, parse_create
 from antiphon.protocol.assembler import Assembler
+from antiphon.protocol.blocks import SealWriter
 from antiphon.protocol.echo import begin_response
 from antiphon.protocol.events import Event
 from antiphon.protocol.ids import ResponseId
@@ -33,10 +34,16 @@ def begun(**fields: Any) -> Response:
     return begin_response(make_request(**fields), RESPONSE_ID, created_at=CREATED_AT)
 
 
-def make_assembler(**fields: Any) -> Assembler:
+def make_assembler(seal: SealWriter | None = None, **fields: Any) -> Assembler:
     """An assembler for such a request; the call ids that it has to make up are `call_made_0`, `call_made_1`, …"""
     numbers = count()
-    return Assembler(begun(**fields), owner=RESPONSE_ID, new_call_id=lambda: f"call_made_{next(numbers)}")
+    return Assembler(
+        begun(**fields),
+        owner=RESPONSE_ID,
+        new_call_id=lambda: f"call_made_{next(numbers)}",
+        seal=seal,
+        seals_messages=seal is not None,
+    )
 
 
 def wire(stream: list[Event]) -> bytes:

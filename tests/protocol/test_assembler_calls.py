@@ -4,6 +4,7 @@ from msgspec import Raw
 
 from antiphon.protocol import deltas
 from antiphon.protocol.assembler import Assembler, Outcome
+from antiphon.protocol.carried import carried
 from antiphon.protocol.echo import begin_response
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.request import Request
@@ -15,10 +16,10 @@ OWNER = ResponseId(bytes(range(16)))
 ACTION = Raw(b'{"type":"search","query":"bees","queries":["bees"]}')
 
 
-def assembler(*, sealed: bool = False) -> Assembler:
+def assembler(*, sealed: bool = False, messages: bool = False) -> Assembler:
     base = begin_response(Request("m", ()), OWNER, created_at=1)
     seal = (lambda payload: "sealed:" + payload.decode()) if sealed else None
-    return Assembler(base, owner=OWNER, new_call_id=lambda: "call_new", seal=seal)
+    return Assembler(base, owner=OWNER, new_call_id=lambda: "call_new", seal=seal, seals_messages=messages)
 
 
 def streamed(made: Assembler, *stream: deltas.OutputDelta, status: str = "completed") -> Checked:
@@ -84,3 +85,35 @@ def test_what_a_provider_wants_back_is_kept_for_each_item_and_shown_only_sealed(
 def test_thought_without_anything_to_keep_is_sealed_as_well_so_that_it_can_find_home() -> None:
     [item] = streamed(assembler(sealed=True), deltas.Reasoning("r", "hm")).items
     assert item["encrypted_content"] == "sealed:"
+
+
+def test_what_belongs_to_a_message_is_shown_in_a_thought_behind_it() -> None:
+    stream = (
+        deltas.Text("t", "First."),
+        deltas.Seal("t", b"sig"),
+        deltas.CallOpened("c", "call_1", "f"),
+        deltas.Text("u", "Unsigned."),
+        deltas.Text("v", "Last."),
+        deltas.Seal("v", b"end"),
+    )
+    made = assembler(sealed=True, messages=True)
+    items = streamed(made, *stream).items
+    assert [item["type"] for item in items] == [
+        "message", "reasoning", "function_call", "message", "message", "reasoning"
+    ]  # fmt: skip
+    shown = [item["encrypted_content"].encode() for item in items if item["type"] == "reasoning"]
+    assert [carried(blob.removeprefix(b"sealed:")) for blob in shown] == [b"sig", b"end"]
+    assert not items[1]["summary"]
+    assert [made.states[items[place]["id"]] for place in (0, 4)] == [b"sig", b"end"]
+    for unasked in (assembler(messages=True), assembler(sealed=True)):
+        items = streamed(unasked, *stream).items
+        assert [item["type"] for item in items] == ["message", "function_call", "message", "message"]
+
+
+def test_a_message_that_was_cut_shows_what_belongs_to_it_too() -> None:
+    cut = streamed(
+        assembler(sealed=True, messages=True), deltas.Text("t", "Fir"), deltas.Seal("t", b"sig"), status="incomplete"
+    )
+    assert [(item["type"], item["status"]) for item in cut.items] == [
+        ("message", "incomplete"), ("reasoning", "completed")
+    ]  # fmt: skip

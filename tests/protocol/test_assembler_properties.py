@@ -38,6 +38,7 @@ OUTPUT_DELTAS = st.one_of(
         deltas.CallOpened, KEYS, st.sampled_from(["", "call_1", "call_2"]), st.sampled_from(["f", "get_weather"])
     ),
     st.builds(deltas.CallArguments, KEYS, WORDS),
+    st.builds(deltas.Seal, KEYS, st.sampled_from([b"", b"signature"])),
     st.builds(deltas.Closed, KEYS),
 )
 USAGES = st.builds(
@@ -72,8 +73,8 @@ OUTCOMES = st.one_of(
 RUNS = settings(max_examples=min(int(os.environ.get("ANTIPHON_FUZZ_N", "6000")) // 20, 5000), deadline=None)
 
 
-def assemble(chunks: list[list[OutputDelta]], outcome: Outcome) -> list[Event]:
-    assembler = make_assembler()
+def assemble(chunks: list[list[OutputDelta]], outcome: Outcome, *, sealed: bool = False) -> list[Event]:
+    assembler = make_assembler(seal=bytes.hex if sealed else None)
     stream = assembler.open()
     for chunk in chunks:
         stream += assembler.feed(chunk)
@@ -82,9 +83,11 @@ def assemble(chunks: list[list[OutputDelta]], outcome: Outcome) -> list[Event]:
 
 
 @RUNS
-@given(st.lists(st.lists(OUTPUT_DELTAS, max_size=5), max_size=8), OUTCOMES)
-def test_any_deltas_in_any_order_give_a_legal_stream(chunks: list[list[OutputDelta]], outcome: Outcome) -> None:
-    checked = check_stream(wire(assemble(chunks, outcome)))
+@given(chunks=st.lists(st.lists(OUTPUT_DELTAS, max_size=5), max_size=8), outcome=OUTCOMES, sealed=st.booleans())
+def test_any_deltas_in_any_order_give_a_legal_stream(
+    chunks: list[list[OutputDelta]], outcome: Outcome, *, sealed: bool
+) -> None:
+    checked = check_stream(wire(assemble(chunks, outcome, sealed=sealed)))
     check_response(checked.response)
     assert checked.response["status"] == outcome.status
 

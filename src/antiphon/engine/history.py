@@ -8,7 +8,7 @@ from msgspec import Raw, Struct, structs
 from antiphon.engine.ports import Store
 from antiphon.engine.retold import Retold, recalled_hosted, retell
 from antiphon.engine.seal import Sealer
-from antiphon.engine.states import StateOpener, enveloped
+from antiphon.engine.states import StateOpener, enveloped, rejoined
 from antiphon.protocol.faults import RequestFault, previous_response_not_found
 from antiphon.protocol.ids import INPUT_ORDINAL, ResponseId, item_id, item_owner, response_id_text
 from antiphon.protocol.items import (
@@ -86,7 +86,7 @@ async def load_history(request: Request, tenant: Tenant, *, store: Store, sealer
             raise previous_response_not_found(response_id_text(request.previous_response_id))
         turns = found
         items = (*[item for turn in turns for item in _turn_items(turn, opener)], *items)
-    items, missed = await recalled_hosted(items, tenant, store=store, sealer=sealer)
+    items, missed = await recalled_hosted(rejoined(items), tenant, store=store, sealer=sealer)
     items, retold = retell(items)
     check_calls(items)
     return History(items, own, tuple(turns), (*opener.notices, *missed), retold)

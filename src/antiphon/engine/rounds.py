@@ -22,6 +22,7 @@ from antiphon.engine.record import RoundTrace
 from antiphon.engine.retold import Retold, retell, write_retold
 from antiphon.engine.states import item_state, origin_of
 from antiphon.engine.trying import Trying
+from antiphon.protocol.carried import carried
 from antiphon.protocol.deltas import OutputDelta, PagesFound, Seal, SearchDone, SearchOpened, Stopped
 from antiphon.protocol.items import InputItem, ItemState, OtherItem, Reasoning, decode_item
 from antiphon.protocol.reading import read_fields
@@ -249,9 +250,12 @@ class Rounds:
         assembler, target = self._reception.assembler, plan.call.target
         origin, found = origin_of(target), []
         for item in self._reception.round_output():
+            payload = assembler.states.get(item.id)
+            if carried(payload) is not None:  # its message has it as well
+                continue
             shown = structs.replace(item, encrypted_content=msgspec.UNSET) if isinstance(item, ReasoningItem) else item
             raw = _encode(shown)
-            state = item_state(origin, assembler.states.get(item.id, b""))
+            state = item_state(origin, payload or b"")
             found.append(InputItem(decode_item(raw, path=_PATH), raw, _PATH, target.provider, state))
         return found
 

@@ -83,6 +83,7 @@ class Run:
             owner=self.id,
             new_call_id=parts.ids.new_call_id,
             seal=vault.seal if "reasoning.encrypted_content" in request.include else None,
+            seals_messages=request.dialect == "responses",
         )
         self._reception = Reception(
             request, new_assembler, sink=sink, vault=vault, record=self.record, elapsed_ms=elapsed_ms

@@ -12,11 +12,12 @@ from msgspec import Raw, Struct, structs
 
 from antiphon.engine.seal import Origin, Sealer, is_envelope
 from antiphon.protocol.blocks import SealWriter
+from antiphon.protocol.carried import carried
 from antiphon.protocol.deltas import OutputDelta, Relayed
 from antiphon.protocol.events import ItemAdded, ItemDone
 from antiphon.protocol.extended import extended, extras
 from antiphon.protocol.ids import ResponseId
-from antiphon.protocol.items import InputItem, ItemState, OtherItem, Reasoning
+from antiphon.protocol.items import InputItem, ItemState, Message, OtherItem, Reasoning
 from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import NULL, Notice
 from antiphon.protocol.response import OpaqueItem
@@ -32,6 +33,7 @@ __all__ = [
     "lock_states",
     "maker_of",
     "origin_of",
+    "rejoined",
 ]
 
 #: Kinds of items that may hold what only their maker can read.
@@ -137,6 +139,26 @@ class StateOpener:
         notice = Notice(path, "dropped", "foreign_seal")
         if notice not in self.notices:
             self.notices.append(notice)
+
+
+def rejoined(items: tuple[InputItem, ...]) -> tuple[InputItem, ...]:
+    """The items with what was carried behind a message at the message, and the thoughts that carried it left out.
+
+    Where the message is gone, nobody wants that any more.
+    """
+    if not any(item.state is not None and carried(item.state.payload) is not None for item in items):
+        return items
+    found: list[InputItem] = []
+    for item in items:
+        state = item.state
+        payload = carried(state.payload) if state is not None else None
+        if state is None or payload is None:
+            found.append(item)
+            continue
+        said = found[-1] if found else item
+        if type(said.value) is Message and said.value.role == "assistant":
+            found[-1] = structs.replace(said, provider=item.provider, state=structs.replace(state, payload=payload))
+    return tuple(found)
 
 
 def at_home(items: Sequence[InputItem], target: Target) -> tuple[tuple[InputItem, ...], list[Notice]]:

@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, structs
 from antiphon.engine.ports import Store
 from antiphon.engine.seal import Origin, Sealer
 from antiphon.engine.states import item_state, origin_of
+from antiphon.protocol.carried import carried
 from antiphon.protocol.faults import StoreFault
 from antiphon.protocol.items import (
     CustomToolCall,
@@ -131,6 +132,8 @@ def _entries(
     last: tuple[FunctionCallItem | CustomCallItem, _Entry] | None = None
     for item in response.output:
         if isinstance(item, ReasoningItem):
+            if carried(states.get(item.id)) is not None:  # a message's: it led to no call
+                continue
             raw = _json(structs.replace(item, encrypted_content=UNSET))
             thoughts.append(_Thought(raw, states.get(item.id, b""), lead=False))
         elif isinstance(item, FunctionCallItem | CustomCallItem):

@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, Struct, structs
 from antiphon.protocol import deltas, events
 from antiphon.protocol.blocks import EventLog, MessageBlock, ReasoningBlock, SealWriter
 from antiphon.protocol.call_blocks import CallBlock, CustomCallBlock, SearchBlock
+from antiphon.protocol.carried import carry
 from antiphon.protocol.deltas import Key
 from antiphon.protocol.extended import extended
 from antiphon.protocol.faults import Fault
@@ -59,6 +60,8 @@ class Assembler:
         owner: the id from which item ids are made.
         new_call_id: makes an id for a call that its upstream gave none.
         seal: makes `encrypted_content` of what the provider wants back with a thought; without it none is shown.
+        seals_messages: a message with something that the provider wants back is followed by a thought without words,
+            which shows that sealed. Needs `seal`.
     """
 
     __slots__ = (
@@ -70,18 +73,26 @@ class Assembler:
         "_next_index",
         "_owner",
         "_seal",
+        "_seals_messages",
         "_speaking",
         "_states",
         "_touched",
     )
 
     def __init__(
-        self, base: Response, *, owner: ResponseId, new_call_id: Callable[[], str], seal: SealWriter | None = None
+        self,
+        base: Response,
+        *,
+        owner: ResponseId,
+        new_call_id: Callable[[], str],
+        seal: SealWriter | None = None,
+        seals_messages: bool = False,
     ) -> None:
         self._base = base
         self._owner = owner
         self._new_call_id = new_call_id
         self._seal = seal
+        self._seals_messages = seals_messages and seal is not None
         self._log = EventLog()
         self._states: dict[str, bytes] | None = None
         self._blocks: dict[Key, _Block] = {}  # open ones
@@ -321,6 +332,17 @@ class Assembler:
             if self._states is None:
                 self._states = {}
             self._states[block.id] = block.state
+            if self._seals_messages and type(block) is MessageBlock:
+                self._carry(block.state)
+
+    def _carry(self, state: bytes) -> None:
+        """A message has just been closed: show what belongs to it."""
+        index = self._take_index()
+        thought = ReasoningBlock(
+            self._log, index=index, item_id=item_id("reasoning", self._owner, index), seal=self._seal
+        )
+        thought.state = carry(state)
+        self._shut(thought, "completed")
 
     def _take_index(self) -> int:
         index = self._next_index

@@ -1,6 +1,7 @@
 """The gateway on real sockets in front of a model that speaks generateContent, asked by the official OpenAI client."""
 
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -29,12 +30,13 @@ def test_a_text_comes_with_its_usage(tmp_path: Path, streamed: bool) -> None:
 
 
 @BOTH_WAYS
-def test_an_answer_that_is_interrupted_goes_on(tmp_path: Path, streamed: bool) -> None:
+@pytest.mark.parametrize("include", [[], ["reasoning.encrypted_content"]], ids=["plain", "sealed"])
+def test_an_answer_that_is_interrupted_goes_on(tmp_path: Path, streamed: bool, include: list[str]) -> None:
     begun = candidate([text("It "), text("rains", signature="c2ln")], finish="CONTINUATION")
     with before_gemini(tmp_path, begun, [text(" in Oslo.")]) as at:
         at.model = "test/gemini-3.8-flash"
-        response = at.ask(streamed=streamed, input="Rain?")
-        said = "".join(part["text"] for item in response["output"] for part in item["content"])
+        response = at.ask(streamed=streamed, input="Rain?", include=include)
+        said = "".join(part["text"] for item in response["output"] for part in item.get("content", ()))
         assert (response["status"], said) == ("completed", "It rains in Oslo.")
         model, after = at.sent[1]["contents"][1:]
         assert (model["role"], after["parts"]) == ("model", [{"text": "Continue."}])
@@ -88,8 +90,57 @@ def test_signatures_survive_three_turns(tmp_path: Path, streamed: bool, stored: 
             if entry["role"] == "model"
         ]
         assert replayed[:2] == [["c2lnMQ==", None], ["c2lnMg=="]]
-        if stored:
-            assert replayed[2] == [None, "c2lnMw=="]
+        assert replayed[2] == [None, "c2lnMw=="]
+
+
+@BOTH_WAYS
+def test_a_signature_on_text_travels_with_a_client_that_asks_for_seals(tmp_path: Path, streamed: bool) -> None:
+    """Behind its message, in a thought without words, which goes nowhere else."""
+    turns = [
+        [text("First. "), text("Then", signature="c2lnMQ=="), call("get_weather", signature="c2lnMg==")],
+        [text("Rain."), text("", signature="c2lnMw==")],
+        [text("Sure.")],
+    ]
+    fields: dict[str, Any] = {"tools": TOOLS, "store": False, "include": ["reasoning.encrypted_content"]}
+    with before_gemini(tmp_path, *turns) as at:
+        items: list[Any] = [{"role": "user", "content": "Weather?"}]
+        first = at.ask(streamed=streamed, input=items, **fields)["output"]
+        assert [item["type"] for item in first] == ["message", "reasoning", "function_call"]
+        assert not first[1]["summary"]
+        items += [*first, {"type": "function_call_output", "call_id": first[2]["call_id"], "output": "ok"}]
+        second = at.ask(streamed=streamed, input=items, **fields)["output"]
+        assert [item["type"] for item in second] == ["message", "reasoning"]
+        items += [*second, {"role": "user", "content": "Sure?"}]
+        third = at.ask(streamed=streamed, input=items, **fields)
+        assert [item["type"] for item in third["output"]] == ["message"]
+        begun, called = at.sent[2]["contents"][1]["parts"][:2], at.sent[2]["contents"][1]["parts"][2]
+        assert "".join(part["text"] for part in begun) == "First. Then"
+        assert [part.get("thoughtSignature") for part in begun] == [None, "c2lnMQ=="]
+        assert called["thoughtSignature"] == "c2lnMg=="
+        assert at.sent[2]["contents"][3]["parts"] == [{"text": "Rain."}, {"text": "", "thoughtSignature": "c2lnMw=="}]
+
+
+@BOTH_WAYS
+def test_a_signature_on_text_is_not_shown_unasked(tmp_path: Path, streamed: bool) -> None:
+    with before_gemini(tmp_path, [text("Rain.", signature="c2ln")], [text("Rain.", signature="c2ln")]) as at:
+        plain = at.ask(streamed=streamed, input="Weather?", store=False)
+        assert [item["type"] for item in plain["output"]] == ["message"]
+        asked = {"model": at.model, "max_tokens": 99, "messages": [{"role": "user", "content": "Weather?"}]}
+        said = at.gateway.request("POST", "/v1/messages", body=asked).json
+        assert [block["type"] for block in said["content"]] == ["text"]
+
+
+@BOTH_WAYS
+def test_a_signature_on_text_does_not_come_with_a_call_that_comes_back_alone(tmp_path: Path, streamed: bool) -> None:
+    """What is kept for the call are the thoughts that led to it."""
+    with before_gemini(tmp_path, [text("So:", signature="c2lnMQ=="), call("get_time")], [text("Noon.")]) as at:
+        fields: dict[str, Any] = {"tools": TOOLS, "store": False, "include": ["reasoning.encrypted_content"]}
+        question = {"role": "user", "content": "Time?"}
+        *_, made = at.ask(streamed=streamed, input=[question], **fields)["output"]
+        result = {"type": "function_call_output", "call_id": made["call_id"], "output": "ok"}
+        at.ask(streamed=streamed, input=[question, made, result], **fields)
+        (part,) = at.sent[1]["contents"][1]["parts"]
+        assert part["functionCall"]["name"] == "get_time"
 
 
 @BOTH_WAYS

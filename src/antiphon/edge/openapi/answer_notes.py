@@ -84,7 +84,8 @@ _PARTS = {
     "ReasoningItem.summary": FieldNote("Summary of the thought, in parts."),
     "ReasoningItem.content": FieldNote("The thought itself, where the provider shows it."),
     "ReasoningItem.encrypted_content": FieldNote(
-        "What the provider wants back with the thought, sealed. There where `include` asks for it."
+        "What the provider wants back with the thought, or with the message before it, sealed. There where `include` "
+        "asks for it."
     ),
     "FunctionCallItem.call_id": FieldNote("Name it in the `function_call_output` that answers."),
     "FunctionCallItem.namespace": FieldNote("The namespace that its tool stands in, if any."),
