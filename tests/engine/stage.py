@@ -131,9 +131,11 @@ class Stage:
         self._brains[unique] = (_brain(script), model)
         return model
 
-    def known(self, name: str, script: Script) -> None:
-        """What the provider's model of that name, which the configuration leads to, says."""
-        self._brains[name] = (_brain(script), Model(self.gateway, name))
+    def known(self, upstream: str, script: Script, *, name: str) -> Model:
+        """The model behind a name of the configuration, which the provider calls `upstream`."""
+        model = Model(self.gateway, name)
+        self._brains[upstream] = (_brain(script), model)
+        return model
 
     def prepare(self) -> None:
         """Make the model that `Model.runs` needs."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from anthropic.types import WebSearchToolResultBlock
 
 from tests.engine.stage import Model, Stage, open_stage, output_text
 from tests.helpers.chat_wire import chat_json, text_chunks, tool_call_chunks
@@ -142,8 +143,7 @@ def test_chat_answers_have_their_sources(many: tuple[Stage, ThreadedWeb]) -> Non
 
 def test_a_model_of_exactly_that_name_is_meant_itself(many: tuple[Stage, ThreadedWeb]) -> None:
     stage, _ = many
-    stage.known("known", searches)
-    got = ask(Model(stage.gateway, "known"), "responses", name="known:web")
+    got = ask(stage.known("known", searches, name="known:web"), "responses", name="known:web")
     assert got.status == 200, got.body
     assert "x-web-search-used" not in {name.lower() for name in got.headers}
     assert output_text(got.json) == "So it is [1]."
@@ -222,5 +222,9 @@ def test_the_official_clients_read_all_of_it(many: tuple[Stage, ThreadedWeb]) ->
         model=model.name + ":web", max_tokens=500, messages=[{"role": "user", "content": "Bread?"}]
     )
     assert [block.type for block in message.content] == ["server_tool_use", "web_search_tool_result", "text"]
+    found = message.content[1]
+    assert isinstance(found, WebSearchToolResultBlock)
+    assert isinstance(found.content, list)
+    assert [page.title for page in found.content] == [f"Bread {number}" for number in range(5)]
     counted = client.messages.count_tokens(model=model.name + ":web", messages=[{"role": "user", "content": "Bread?"}])
     assert counted.input_tokens

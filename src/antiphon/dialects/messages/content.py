@@ -1,5 +1,8 @@
 """Output items as content blocks: what is the same for a stream and for a whole answer."""
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -31,6 +34,7 @@ from antiphon.protocol.response import (
 )
 
 __all__ = [
+    "NO_TITLES",
     "citation_of",
     "content_of",
     "custom_input",
@@ -42,6 +46,7 @@ __all__ = [
 ]
 
 _SERVER_TOOL = "srvtoolu_"
+NO_TITLES: Mapping[str, str] = MappingProxyType({})
 _SEARCH_ITEM = "ws_"
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, Raw])
@@ -69,8 +74,13 @@ _action = msgspec.json.Decoder(_Action)
 _annotation = msgspec.json.Decoder(_Annotation)
 
 
-def content_of(output: tuple[OutputItem, ...], *, omits_thinking: bool) -> tuple[Block, ...]:
-    """All blocks of an answer, in order. With `omits_thinking`, thoughts are there but their text is not shown."""
+def content_of(
+    output: tuple[OutputItem, ...], *, omits_thinking: bool, titles: Mapping[str, str] = NO_TITLES
+) -> tuple[Block, ...]:
+    """All blocks of an answer, in order. With `omits_thinking`, thoughts are there but their text is not shown.
+
+    `titles`: of the pages that were found here, by address. Those that were cited before have one, too.
+    """
     blocks: list[Block] = []
     for item in output:
         match item:
@@ -84,7 +94,7 @@ def content_of(output: tuple[OutputItem, ...], *, omits_thinking: bool) -> tuple
             case CustomCallItem():
                 blocks.append(ToolUseBlock(item.call_id, item.name, Raw(custom_input(item).encode())))
             case WebSearchItem():
-                blocks += search_blocks(item)
+                blocks += search_blocks(item, {**titles, **_cited_titles(blocks)})
     return tuple(blocks)
 
 
@@ -110,8 +120,11 @@ def thought_block(item: ReasoningItem, *, omits_text: bool) -> Block | None:
     return RedactedThinkingBlock(seal) if seal else None
 
 
-def search_blocks(item: WebSearchItem) -> tuple[Block, Block]:
-    """A search and what it found. Pages have no content here: the provider has not told it, or told it sealed."""
+def search_blocks(item: WebSearchItem, titles: Mapping[str, str]) -> tuple[Block, Block]:
+    """A search and what it found. A page without a title is called by its address.
+
+    Pages have no content here: the provider has not told it, or told it sealed.
+    """
     name = _SERVER_TOOL + item.id.rpartition("_")[2]
     try:
         action = _action.decode(item.action)
@@ -120,7 +133,9 @@ def search_blocks(item: WebSearchItem) -> tuple[Block, Block]:
     query = action.query or " ".join(text for text in (action.url, action.pattern) if text)
     content: tuple[SearchHit, ...] | SearchErrorResult = SearchErrorResult()
     if item.status != "failed":
-        content = tuple(SearchHit(source.url, source.url) for source in action.sources or () if source.url)
+        content = tuple(
+            SearchHit(source.url, titles.get(source.url) or source.url) for source in action.sources or () if source.url
+        )
     return ServerToolUseBlock(name, input=Raw(_encode({"query": query}))), SearchResultBlock(name, content)
 
 
@@ -155,6 +170,11 @@ def _text_block(part: object) -> TextBlock | None:
         case RefusalPart(refusal=text) if text:
             return TextBlock(text)
     return None
+
+
+def _cited_titles(blocks: Iterable[Block]) -> dict[str, str]:
+    texts = (block.citations or () for block in blocks if isinstance(block, TextBlock))
+    return {cited.url: cited.title for citations in texts for cited in citations if cited.title}
 
 
 def _is_refusal(part: object) -> bool:

@@ -1,11 +1,11 @@
 """A run's events, or the response they end in, as a client of the Messages API reads them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from antiphon.dialects.messages.content import content_of
+from antiphon.dialects.messages.content import NO_TITLES, content_of
 from antiphon.dialects.messages.context import AppliedEdit
 from antiphon.dialects.messages.ending import message_id, problem_of, stop_of, usage_of
 from antiphon.dialects.messages.relay import Relay, calls_in, calls_of, fold, seals_in, seals_of
@@ -21,7 +21,7 @@ from antiphon.dialects.messages.wire import (
 )
 from antiphon.dialects.messages.writer import ContentWriter
 from antiphon.protocol import events
-from antiphon.protocol.deltas import Native, OutcomeDelta, Stopped
+from antiphon.protocol.deltas import Native, OutcomeDelta, PagesFound, Stopped
 from antiphon.protocol.response import Response
 
 __all__ = ["Asked", "MessagesAnswer", "MessagesStream"]
@@ -70,6 +70,9 @@ class MessagesStream:
             self._relay.push(delta)
         elif isinstance(delta, Stopped):
             self._stopped = delta
+        elif isinstance(delta, PagesFound):
+            for url, title, _ in delta.pages:
+                self._writer.entitle(url, title)
 
     def encode(self, batch: Sequence[events.Event]) -> bytes:
         """The blocks that these events write."""
@@ -129,6 +132,7 @@ class MessagesAnswer:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._relay = Relay()
+        self._titles: Mapping[str, str] = NO_TITLES
         self._stopped: Stopped | None = None
 
     def see(self, delta: OutcomeDelta) -> None:
@@ -137,6 +141,8 @@ class MessagesAnswer:
             self._relay.push(delta)
         elif isinstance(delta, Stopped):
             self._stopped = delta
+        elif isinstance(delta, PagesFound):
+            self._titles = {**self._titles, **{url: title for url, title, _ in delta.pages}}
 
     def encode(self, response: Response) -> bytes:
         """The message."""
@@ -150,7 +156,7 @@ class MessagesAnswer:
             message_id(response.id),
             response.model,
             usage_of(response),
-            content=content_of(response.output, omits_thinking=self._asked.omits_thinking),
+            content=content_of(response.output, omits_thinking=self._asked.omits_thinking, titles=self._titles),
             stop_reason=stop.stop_reason,
             stop_sequence=stop.stop_sequence,
             stop_details=stop.stop_details,

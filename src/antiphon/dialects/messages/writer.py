@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.dialects.messages.content import (
+    NO_TITLES,
     citation_of,
     custom_input,
     search_blocks,
@@ -58,12 +59,14 @@ _STOP = None
 class _Lane:
     """The blocks of one item, as far as they are written. `steps` are those that were not sent yet."""
 
-    __slots__ = ("arguments", "citations", "done", "has_more_parts", "is_open", "kind", "steps")
+    __slots__ = ("arguments", "citations", "cited", "done", "has_more_parts", "is_open", "kind", "search", "steps")
 
     def __init__(self, item: OutputItem) -> None:
         self.kind = type(item)
         self.arguments: list[str] = []
         self.citations: list[WebCitation] = []  # of text that did not come yet
+        self.cited: list[WebCitation] | None = None  # by the text that did
+        self.search: WebSearchItem | None = None  # whose blocks are to be written
         self.has_more_parts = False  # a part of the thought begins that did not say anything yet
         self.is_open = False  # a block of it
         self.done = False
@@ -75,6 +78,11 @@ class _Lane:
 
     def add(self, delta: BlockDelta) -> None:
         self.steps.append(delta)
+
+    def cite(self, citation: WebCitation) -> None:
+        self.add(CitationsDelta(citation))
+        self.cited = self.cited or []
+        self.cited.append(citation)
 
     def stop(self) -> None:
         if self.is_open:
@@ -100,10 +108,11 @@ class ContentWriter:
         omits_thinking: thoughts are announced and sealed, but their text is not shown.
     """
 
-    __slots__ = ("_index", "_lanes", "_omits_thinking", "_out")
+    __slots__ = ("_index", "_lanes", "_omits_thinking", "_out", "_titles")
 
     def __init__(self, *, omits_thinking: bool) -> None:
         self._omits_thinking = omits_thinking
+        self._titles: dict[str, str] | None = None  # of pages, by address
         self._lanes: dict[int, _Lane] = {}  # of items that are not complete, or wait for one that is not
         self._index = 0  # of the block that is open, or comes next
         self._out: list[Event] = []
@@ -136,6 +145,12 @@ class ContentWriter:
             case events.ItemDone(output_index=at, item=item):
                 self._close(at, item)
 
+    def entitle(self, url: str, title: str | None) -> None:
+        """Note what a page is called, for the searches that show it."""
+        if title:
+            self._titles = self._titles or {}
+            self._titles[url] = title
+
     def take(self) -> list[Event]:
         """What may be sent by now."""
         self._move()
@@ -155,7 +170,7 @@ class ContentWriter:
             lane.start(TextBlock(""))
         lane.add(TextDelta(text))
         for citation in lane.citations:
-            lane.add(CitationsDelta(citation))
+            lane.cite(citation)
         lane.citations.clear()
 
     def _think(self, at: int, text: str) -> None:
@@ -186,7 +201,7 @@ class ContentWriter:
         if lane is None or citation is None:
             return
         if lane.is_open:
-            lane.add(CitationsDelta(citation))
+            lane.cite(citation)
         else:
             lane.citations.append(citation)
 
@@ -207,8 +222,7 @@ class ContentWriter:
             case CustomCallItem():
                 lane.add(InputDelta(custom_input(item)))
             case WebSearchItem():
-                for block in search_blocks(item):
-                    _whole(lane, block)
+                lane.search = item
         lane.stop()
         lane.done = True
 
@@ -232,7 +246,18 @@ class ContentWriter:
                 if len(self._lanes) == 1 or not issubclass(lane.kind, FunctionCallItem) or not lane.is_whole():
                     return
                 self._send(_STOP)
+            if lane.search is not None:
+                self._tell(lane, lane.search)
             del self._lanes[at]
+            for citation in lane.cited or ():
+                self.entitle(citation.url, citation.title)
+
+    def _tell(self, lane: _Lane, search: WebSearchItem) -> None:
+        """Write a search when its turn comes: by then pages have their titles, as in a whole answer."""
+        for block in search_blocks(search, self._titles or NO_TITLES):
+            _whole(lane, block)
+        for step in lane.steps:
+            self._send(step)
 
     def _send(self, step: Block | BlockDelta | None) -> None:
         if step is None:
