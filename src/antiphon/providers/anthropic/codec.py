@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.protocol.faults import Fault
-from antiphon.protocol.request import HostedTool, Request
+from antiphon.protocol.request import WEB_SEARCH, HostedTool, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.address import VERTEX_VERSION, endpoint, headers_for, is_vertex
 from antiphon.providers.anthropic.decode import AnthropicFrames
@@ -60,9 +60,9 @@ class AnthropicCodec:
             notices=written.notices,
         )
 
-    def hosts(self, kind: str, target: Target) -> bool:  # noqa: ARG002 - the same for all its models
-        """Searching the web."""
-        return kind.startswith("web_search")
+    def hosts(self, kind: str, target: Target) -> bool:
+        """Searching the web, but for servers that only speak the dialect."""
+        return kind.startswith(WEB_SEARCH) and effective(target.quirks, target.model).search("anthropic")
 
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: where the upstream is not trusted to fetch, and documents that are no PDF."""

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, structs
 
 from antiphon.protocol.faults import Fault
-from antiphon.protocol.request import Notice, Request
+from antiphon.protocol.request import WEB_SEARCH, Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.address import address
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
@@ -15,6 +15,7 @@ from antiphon.providers.chat.messages import Transcript
 from antiphon.providers.chat.params import ParamWriter
 from antiphon.providers.chat.parts import media_urls
 from antiphon.providers.chat.reader import Expected
+from antiphon.providers.chat.searches import lost_count, search_reader
 from antiphon.providers.chat.verbatim import Edited, edit_body, is_verbatim
 from antiphon.providers.client_calls import ClientCalls
 from antiphon.providers.hosted import drop_fields
@@ -52,12 +53,12 @@ class ChatCodec:
             headers=_headers(target, quirks, stream=stream),
             body=_encode(body),
             stream=stream,
-            notices=written.notices,
+            notices=(*written.notices, *lost_count(request, quirks.chat_search)),
         )
 
-    def hosts(self, kind: str, target: Target) -> bool:  # noqa: ARG002 - the same for all
-        """None: what Chat knows of them is a matter of single models."""
-        return False
+    def hosts(self, kind: str, target: Target) -> bool:
+        """Searching the web, where the provider or the model is known for it."""
+        return kind.startswith(WEB_SEARCH) and effective(target.quirks, target.model).chat_search != "none"
 
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: images where the upstream is not trusted to fetch, documents always."""
@@ -79,7 +80,8 @@ class ChatCodec:
             names = ToolNames(request.tools)
             expected = structs.replace(expected, known=names.known, call_extra=quirks.call_extra == "extra_content")
             calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
-        frames = ChatFrames(expected, target, vendor=vendor)
+        reader = search_reader(request, quirks.chat_search)
+        frames = ChatFrames(expected, target, vendor=vendor, searches=reader)
         framing = Framing(frames, target, content_type=content_type, calls=calls)
         return stopping_at(request.stop[quirks.stop_max :], framing)
 

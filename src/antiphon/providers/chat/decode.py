@@ -8,6 +8,7 @@ from antiphon.protocol.faults import Fault
 from antiphon.protocol.target import Target
 from antiphon.providers.chat.chunks import Chunk, decode_chunk
 from antiphon.providers.chat.reader import ChunkReader, Expected
+from antiphon.providers.chat.searches import SearchReader
 from antiphon.providers.chat.state import ThoughtKeeper
 from antiphon.providers.chat.vendor import add_vendor
 from antiphon.providers.shared.errors import UpstreamError, read_error
@@ -26,14 +27,18 @@ class ChatFrames:
 
     Args:
         vendor: the client speaks this dialect too, and gets what deltas cannot tell.
+        searches: reads what the provider says of searches of the web.
     """
 
-    __slots__ = ("_keeper", "_reader", "_target", "_vendor")
+    __slots__ = ("_keeper", "_reader", "_search", "_target", "_vendor")
 
-    def __init__(self, expected: Expected, target: Target, *, vendor: bool = False) -> None:
+    def __init__(
+        self, expected: Expected, target: Target, *, vendor: bool = False, searches: SearchReader | None = None
+    ) -> None:
         self._target = target
         self._vendor = vendor
         self._reader = ChunkReader(expected, target)
+        self._search = searches
         keeps = expected.details or expected.thoughts
         self._keeper = ThoughtKeeper(details=expected.details, text=expected.thoughts) if keeps else None
 
@@ -62,7 +67,7 @@ class ChatFrames:
             if mended is None:
                 return self._no_answer(body, str(error), out=out)
             chunk = mended
-        self._read(chunk, out)
+        self._read(chunk, body, out)
         if self._reader.broken:
             return True
         if not chunk.choices:
@@ -110,24 +115,30 @@ class ChatFrames:
         return chunk
 
     def _chunk(self, chunk: Chunk, data: bytes, *, out: list[Delta]) -> None:
-        self._read(chunk, out)
+        self._read(chunk, data, out)
         if chunk.choices is None and chunk.usage is None and not self._reader.broken:
             self._bare(chunk, data, out=out)
 
-    def _read(self, chunk: Chunk, out: list[Delta]) -> None:
-        if self._keeper is None:
+    def _read(self, chunk: Chunk, data: bytes, out: list[Delta]) -> None:
+        if self._keeper is None and self._search is None:
             self._reader.read(chunk, out)
             return
         start = len(out)
-        self._keeper.take(chunk, self._reader.clean)
+        if self._keeper is not None:
+            self._keeper.take(chunk, self._reader.clean)
         self._reader.read(chunk, out)
-        self._keeper.pass_on(out, start)
+        if self._keeper is not None:
+            self._keeper.pass_on(out, start)
+        if self._search is not None:
+            self._search.pass_on(data, out, start)
 
     def _end(self, out: list[Delta]) -> None:
         start = len(out)
         self._reader.end(out)
         if self._keeper is not None:
             self._keeper.pass_on(out, start)
+        if self._search is not None:
+            self._search.pass_on(b"{}", out, start)
 
     def _bare(self, chunk: Chunk, data: bytes, *, out: list[Delta]) -> None:
         """An object without choices and usage: an error, a sign of life, or something else than a chunk."""

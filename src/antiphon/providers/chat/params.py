@@ -4,7 +4,8 @@ What an upstream lacks is left out and named in a notice. Which of that is so fo
 """
 
 from antiphon.protocol.faults import RequestFault
-from antiphon.protocol.request import FunctionTool, Notice, Request, ToolChoice
+from antiphon.protocol.request import FunctionTool, HostedTool, Notice, Request, ToolChoice
+from antiphon.providers.chat.searches import native_search, write_search
 from antiphon.providers.chat.tools import reference, rewritten, write_tool
 from antiphon.providers.hosted import drop_tools
 from antiphon.providers.names import ToolNames
@@ -125,16 +126,20 @@ class ParamWriter:
 
     def _tools(self) -> None:
         request, quirks = self._request, self._quirks
-        self.notices += drop_tools(request)
+        searches = native_search(request, quirks.chat_search)
+        self.notices += drop_tools(request, native={tool.type for tool in searches})
+        server_tools = self._search(searches[:1]) if searches else []
         names = ToolNames(request.tools)
         if names.known and not quirks.tools:
             raise RequestFault("Tools are not supported for this model.", code="unsupported_parameter", param="tools")
         offered = names.offered(ToolChoice() if quirks.allowed_tools else request.tool_choice)
-        if not offered:
-            return  # a choice without tools is refused by most
+        if not offered:  # a choice without tools is refused by most
+            if server_tools:
+                self.body["tools"] = server_tools
+            return
         if not quirks.strict_tools and any(isinstance(tool, FunctionTool) and tool.strict for tool in offered):
             self._drop("tools.strict")
-        self.body["tools"] = [write_tool(tool, names, quirks=quirks) for tool in offered]
+        self.body["tools"] = [*(write_tool(tool, names, quirks=quirks) for tool in offered), *server_tools]
         if not names.plain:
             self.notices += rewritten(names, quirks=quirks)
         choice = self._tool_choice(names)
@@ -145,6 +150,17 @@ class ParamWriter:
             self.body["parallel_tool_calls"] = parallel
         elif parallel is False:
             self.notices.append(Notice("parallel_tool_calls", "emulated", "first_call_only"))
+
+    def _search(self, searches: list[HostedTool]) -> list[object]:
+        """Ask for what the provider searches itself. What belongs among the tools is returned."""
+        entries: list[object] = []
+        for tool in searches:
+            fields, entry = write_search(tool, self._quirks.chat_search, self.notices)
+            self.body.update(fields)
+            entries += [entry] if entry is not None else []
+            if entry is not None and self._request.tool_choice.hosted == tool.type:
+                self.notices.append(Notice("tool_choice", "dropped", _LACKS, tool.type, "auto"))
+        return entries
 
     def _tool_choice(self, names: ToolNames) -> object:
         """What to send, `None` for the default, which is left out."""

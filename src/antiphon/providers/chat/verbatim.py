@@ -11,11 +11,12 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from antiphon.protocol.items import CustomToolCall, InputItem
-from antiphon.protocol.request import CustomTool, HostedTool, Notice, Request
+from antiphon.protocol.request import WEB_SEARCH, CustomTool, HostedTool, Notice, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import InlineMedia
 from antiphon.providers.chat.messages import Transcript
 from antiphon.providers.chat.params import ParamWriter
+from antiphon.providers.chat.searches import native_search, write_search
 from antiphon.providers.chat.wire import WireMessage
 from antiphon.providers.names import wire_name
 from antiphon.providers.quirks.base import ALL_EFFORTS, Quirks
@@ -29,6 +30,7 @@ _OURS = ("n", "store", "metadata")
 #: Fields in which names of all kinds can stand, being a schema's or a client's own. The rest is looked through.
 _LOOKED_AT = frozenset({"messages", "tools", "functions", "response_format", "tool_choice", "prediction"})
 _IDENTIFIERS = ("user", "safety_identifier", "prompt_cache_key")
+_SEARCHES = b'"' + WEB_SEARCH.encode()
 _LEGACY = ("functions", "function_call")
 
 #: An upstream that takes everything that there is.
@@ -96,6 +98,7 @@ def edit_body(request: Request, target: Target, quirks: Quirks, *, media: Inline
             check_account(tool.raw, target, path=f"tools[{index}]")
     ours = _params(request, facts)
     _edit_params(request, body, facts, ours=ours)
+    notices += _put_search(request, body, quirks)
     messages = _Messages(request, target, media=media)
     written, more = messages.write(facts, ours.prompt)
     if messages.differ(written, ours.prompt, known=facts is quirks):
@@ -133,6 +136,28 @@ def _edit_params(request: Request, body: dict[str, object], quirks: Quirks, *, o
     for name in _IDENTIFIERS:
         if name in body and name in wanted:
             body[name] = wanted[name]
+
+
+def _put_search(request: Request, body: dict[str, object], quirks: Quirks) -> list[Notice]:
+    """Ask for a search as this provider is asked for it, whatever the client wrote."""
+    notices: list[Notice] = []
+    for tool in native_search(request, quirks.chat_search)[:1]:
+        fields, entry = write_search(tool, quirks.chat_search, notices)
+        own = body.pop("web_search_options", None)
+        body.update(fields)
+        if quirks.chat_search == "options" and own is not None:
+            body["web_search_options"] = own
+        tools = body.get("tools")
+        listed = _tools.decode(tools) if isinstance(tools, Raw) else _listed(tools)
+        kept = [one for one in listed if not (isinstance(one, Raw) and _is_search(one))]
+        body["tools"] = [*kept, *([entry] if entry is not None else [])]
+        if not body["tools"]:
+            del body["tools"]
+    return notices
+
+
+def _is_search(tool: Raw) -> bool:
+    return bytes(_type.decode(tool).get("type", Raw(b'""'))).startswith(_SEARCHES)
 
 
 def _same(name: str, value: object, theirs: Mapping[str, object], *, request: Request) -> bool:

@@ -16,6 +16,7 @@ QUIRKS = Quirks(
     key_required=True,
     protocol="anthropic",
     speaks=("chat",),
+    searches=("anthropic",),
     temperature_max=1.0,
     penalties=False,
     logprobs=False,

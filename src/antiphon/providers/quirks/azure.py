@@ -20,4 +20,5 @@ QUIRKS: Quirks = structs.replace(
     auth_header="api-key",
     auth_prefix="",
     safety_identifier=False,
+    searches=("responses", "anthropic"),
 )

@@ -14,6 +14,7 @@ from antiphon.protocol.request import Effort
 
 __all__ = [
     "ALL_EFFORTS",
+    "ChatSearch",
     "ForcedToolChoice",
     "ModelRule",
     "Protocol",
@@ -31,6 +32,7 @@ __all__ = [
 ALL_EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 Protocol = Literal["chat", "responses", "anthropic", "gemini"]
+ChatSearch = Literal["none", "options", "server_tool", "always"]
 TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
 Sampling = Literal["always", "unless_effort", "only_effort_none", "never"]
 ReasoningRequest = Literal[
@@ -73,6 +75,7 @@ class ModelRule(Struct, frozen=True, kw_only=True):
     sealed_reasoning: bool | None = None
     stream: Streaming | None = None
     extra: Mapping[str, Raw] | None = None
+    chat_search: ChatSearch | None = None
 
 
 class Quirks(Struct, frozen=True, kw_only=True):
@@ -134,6 +137,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
         parallel_tool_calls: the field is accepted.
         forced_tool_choice: when `required` and a named function are accepted; otherwise `auto` is sent.
         structured: the strongest `response_format`.
+        searches: dialects other than Chat in which it searches the web itself when asked to.
+        chat_search: how it is asked to in Chat. `options`: by `web_search_options`; `server_tool`: by a tool of
+            OpenRouter's; `always`: it searches unasked.
 
     Reasoning:
         reasoning_request: how effort is asked for. `reasoning_effort`: top-level string. `reasoning_object`:
@@ -219,6 +225,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool = True
     forced_tool_choice: ForcedToolChoice = "always"
     structured: Structured = "json_schema"
+    searches: tuple[Protocol, ...] = ()
+    chat_search: ChatSearch = "none"
 
     reasoning_request: ReasoningRequest = "none"
     efforts: tuple[Effort, ...] = ()
@@ -255,6 +263,10 @@ class Quirks(Struct, frozen=True, kw_only=True):
             return self
         del changes["match"]
         return structs.replace(self, **changes)
+
+    def search(self, protocol: str) -> bool:
+        """Whether it searches the web itself when that dialect is spoken with it."""
+        return protocol in self.searches and not (protocol == "responses" and self.responses_bare)
 
     def effort(self, asked: Effort) -> Effort | None:
         """The accepted word nearest to the effort asked for: the next weaker one, else the next stronger one.

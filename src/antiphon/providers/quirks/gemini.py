@@ -17,6 +17,7 @@ QUIRKS = Quirks(
     key_required=True,
     protocol="gemini",
     speaks=("chat",),
+    searches=("gemini",),
     base_urls={"gemini": "https://generativelanguage.googleapis.com/v1beta"},
     logprobs=False,
     logit_bias=False,

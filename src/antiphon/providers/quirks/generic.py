@@ -4,4 +4,4 @@ from antiphon.providers.quirks.base import Quirks
 
 __all__ = ["QUIRKS"]
 
-QUIRKS = Quirks(name="generic", single_system=True)
+QUIRKS = Quirks(name="generic", single_system=True, searches=("responses", "anthropic", "gemini"))

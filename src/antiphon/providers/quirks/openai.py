@@ -42,6 +42,12 @@ RULES = (
     ModelRule(match=("gpt-6*",), efforts=("low", "medium", "high", "xhigh")),
     ModelRule(match=("gpt-5.1*", "gpt-5.2*", "gpt-5.3*", "gpt-5.4*"), sampling="unless_effort"),
     ModelRule(match=("gpt-5.5*", "gpt-5.6*"), sampling="only_effort_none"),
+    ModelRule(
+        match=("gpt-4o-search-preview*", "gpt-4o-mini-search-preview*", "gpt-5-search-api*"),
+        sampling="never",
+        penalties=False,
+        chat_search="options",
+    ),
     ModelRule(match=("gpt-5.1-codex*", "gpt-5.*-chat*", "gpt-5.*-pro*"), sampling="never"),
 )
 
@@ -52,6 +58,7 @@ QUIRKS = Quirks(
     key_required=True,
     by_door=True,
     speaks=("responses",),
+    searches=("responses",),
     token_limit_field="max_completion_tokens",  # noqa: S106 - a field's name, no secret
     service_tier=True,
     verbosity=False,

@@ -18,6 +18,7 @@ QUIRKS = Quirks(
     assistant_last=False,
     fetches_urls=True,
     tools=False,
+    chat_search="always",
     rules=(
         ModelRule(
             match=("sonar-deep-research*", "sonar-reasoning*"),

@@ -14,6 +14,7 @@ QUIRKS = Quirks(
     key_env=("XAI_API_KEY",),
     key_required=True,
     speaks=("responses",),
+    searches=("responses",),
     penalties=False,
     logit_bias=False,
     user_field=True,

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from antiphon.protocol.faults import Fault, RequestFault
-from antiphon.protocol.request import Request
+from antiphon.protocol.request import WEB_SEARCH, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.address import address
 from antiphon.providers.base import Decoder, Encoded, InlineMedia
@@ -66,9 +66,10 @@ class ResponsesCodec:
             notices=tuple(written.notices),
         )
 
-    def hosts(self, kind: str, target: Target) -> bool:  # noqa: ARG002 - the same for all
-        """Whatever there is: nobody knows all that such a provider has."""
-        return True
+    def hosts(self, kind: str, target: Target) -> bool:
+        """Searching the web, where the provider does; of all else nobody knows what such a provider has."""
+        quirks = effective(target.quirks, target.model)
+        return quirks.search("responses") if kind.startswith(WEB_SEARCH) else not quirks.responses_bare
 
     def media_urls(self, request: Request, target: Target) -> tuple[str, ...]:
         """The URLs to fetch: all, where the upstream is not trusted to fetch them from the public internet."""
