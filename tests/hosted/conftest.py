@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from msgspec import structs
 
 from tests.engine.stage import Stage, open_stage
 from tests.helpers.gateway import Gateway
 from tests.helpers.threaded_web import ThreadedWeb
 from tests.helpers.upstream import ThreadedUpstream
 from tests.helpers.web import article
-from tests.matrix.openai_upstreams import NativeUpstream
 from tests.matrix.stage import Stage as Matrix
 from tests.matrix.stage import providers_at
-from tests.matrix.vendor_upstreams import AnthropicUpstream, GeminiUpstream
 
 BREAD = "The Gazette of Bread was founded in 1871. Its first editor was Ada Crumb."
 
@@ -51,15 +48,7 @@ def hosted(tmp_path_factory: pytest.TempPathFactory, web: ThreadedWeb) -> Iterat
     """Models of all wire formats; what their vendors would search, the gateway does."""
     matrix = Matrix()
     with ThreadedUpstream(matrix.play) as server:
-        config = {"providers": providers_at(server.url), "web_search": search_in(web), "retries": {"attempts": 3}}
+        providers = {name: {**one, "hosted_tools": "gateway"} for name, one in providers_at(server.url).items()}
+        config = {"providers": providers, "web_search": search_in(web), "retries": {"attempts": 3}}
         with Gateway(None, tmp_path_factory.mktemp("matrix"), config=config) as matrix.gateway:
-            run_here(matrix.gateway)
             yield matrix
-
-
-def run_here(gateway: Gateway) -> None:
-    """Hosted tools run at the gateway, whatever the providers have."""
-    assert gateway.app.services is not None
-    for upstream in (NativeUpstream, AnthropicUpstream, GeminiUpstream):
-        for target in gateway.app.services.router.targets(f"{upstream.provider}/{upstream.model}"):
-            structs.force_setattr(target, "hosted_tools", "gateway")

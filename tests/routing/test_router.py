@@ -115,10 +115,12 @@ SAID = """
 providers:
   openai: {api_key: a}
   strict: {base_url: "http://gpu:1", models: [strictly], strict: on}
+  searched: {base_url: "http://gpu:1", models: [found], hosted_tools: gateway}
 models:
   mine: {target: openai/o3, context: 1000, prices: {input: 1, output: 2, cached: 0.5}, strict: on}
   yours: {target: mine, context: 500, max_output: 100, input: [text], output: [text]}
-  lax: {target: strictly, strict: off}
+  lax: {target: strictly, strict: off, hosted_tools: gateway}
+  laxer: {target: lax, hosted_tools: native}
 """
 
 
@@ -135,6 +137,12 @@ def test_strictness_is_the_names_else_the_providers(build: Build) -> None:
     router = ModelRouter(build(SAID))
     strict = {name: router.targets(name)[0].strict for name in ("mine", "yours", "openai/o3", "strictly", "lax")}
     assert strict == {"mine": True, "yours": True, "openai/o3": False, "strictly": True, "lax": False}
+
+
+def test_who_runs_hosted_tools_is_the_names_word_else_the_providers(build: Build) -> None:
+    router = ModelRouter(build(SAID))
+    runs = {name: router.targets(name)[0].hosted_tools for name in ("mine", "found", "lax", "laxer")}
+    assert runs == {"mine": "native", "found": "gateway", "lax": "gateway", "laxer": "native"}
 
 
 def test_another_server_has_the_known_limits_but_not_the_prices(build: Build) -> None:

@@ -106,6 +106,10 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     strict: Annotated[
         bool | None, Meta(description="As `providers.NAME.strict`, for this name. Default: what the provider says.")
     ] = None
+    hosted_tools: Annotated[
+        Literal["native", "gateway"] | None,
+        Meta(description="As `providers.NAME.hosted_tools`, for this name. Default: what the provider says."),
+    ] = None
 
 
 class RoutingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -287,6 +287,10 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         Meta(description="Refuse requests of which something would be left out or only come near, with 400."),
     ] = False
+    hosted_tools: Annotated[
+        Literal["native", "gateway"],
+        Meta(description="Who runs tools such as web search: the provider where it can, or always the gateway."),
+    ] = "native"
 
 
 _Provider = Annotated[ProviderSettings, Meta(description="Its settings.")]

@@ -109,11 +109,8 @@ class HostedTools:
 
 
 def without_search(request: Request, native: Callable[[str], bool]) -> Request:
-    """The request as it goes where nobody searches: without the search that the model's name asked for.
-
-    A tool of the client's own is left to the codec, which may refuse it.
-    """
-    if not request.web or native(WEB_SEARCH):
+    """The request as it goes where nobody searches: without the search."""
+    if native(WEB_SEARCH):
         return request
     searches = {
         bytes(tool.raw) for tool in request.tools if isinstance(tool, HostedTool) and tool.type.startswith(WEB_SEARCH)

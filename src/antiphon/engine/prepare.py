@@ -157,9 +157,11 @@ class Material:
         native = partial(_is_native, codec, target)
         if self.hosted is not None:
             full, functions = await self.hosted.shown_to(full, native)
-        elif full.web:
+        elif full.web or (target.hosted_tools == "gateway" and full.searches_web):
             full = without_search(full, native)
-        if full.web_results is not None and native(WEB_SEARCH):
+        if (
+            full.web_results is not None and target.protocol != "chat" and native(WEB_SEARCH)
+        ):  # Chat's codec says itself
             notice = Notice("web_results_count", "dropped", "not_supported_by_upstream")
             full = structs.replace(full, notices=(*full.notices, notice))
         whole = full.input

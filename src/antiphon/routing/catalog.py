@@ -204,6 +204,7 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
         fetches_urls=_fetches_urls(entry, facts, base_url=base_url),
         upstream_ids=entry.upstream_ids,
         strict=entry.strict,
+        hosted_tools=entry.hosted_tools,
     )
     return Provider(
         name=name,

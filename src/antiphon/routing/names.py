@@ -64,6 +64,7 @@ class Rule(Struct, frozen=True, kw_only=True):
         fallback: whether another place may be tried at all.
         facts: of the model behind it.
         strict: whether what cannot be done exactly as asked is refused.
+        hosted_tools: who runs them: `native` the provider where it can, `gateway` always this one.
     """
 
     strategy: Strategy = "ordered"
@@ -72,6 +73,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     fallback: bool | None = None
     facts: ModelFacts = NOTHING_KNOWN
     strict: bool | None = None
+    hosted_tools: Literal["native", "gateway"] | None = None
 
     def over(self, other: "Rule") -> "Rule":
         """This rule, and what `other` says where this one says nothing. Of the order of members, `other`'s."""
@@ -82,6 +84,7 @@ class Rule(Struct, frozen=True, kw_only=True):
             fallback=other.fallback if self.fallback is None else self.fallback,
             facts=self.facts.over(other.facts),
             strict=other.strict if self.strict is None else self.strict,
+            hosted_tools=self.hosted_tools or other.hosted_tools,
         )
 
 

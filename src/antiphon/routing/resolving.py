@@ -138,6 +138,7 @@ class _Walk:
             context_tokens=facts.context,
             price=facts.price,
             strict=provider.template.strict if said.strict is None else said.strict,
+            hosted_tools=said.hosted_tools or provider.template.hosted_tools,
         )
         members: list[Member] = []
         for credential in provider.credentials or (provider.template.credential,):

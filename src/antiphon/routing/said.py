@@ -92,6 +92,7 @@ def _rule(entry: ModelSettings) -> Rule:
         fallback=entry.fallback,
         facts=_facts(entry),
         strict=entry.strict,
+        hosted_tools=entry.hosted_tools,
     )
 
 
