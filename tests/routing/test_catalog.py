@@ -340,6 +340,14 @@ def test_wrong_providers_are_told_with_their_lines(build: Build, text: str, mess
     assert str(caught.value) == message
 
 
+def test_the_local_models_short_name_can_be_a_target(build: Build) -> None:
+    catalog = build(ONE + "  x: {targets: [a/m, local]}\n", local_provider("http://127.0.0.1:1"))
+    (x,) = [alias for alias in catalog.aliases if alias.pattern.text == "x"]
+    assert [way.target for way in x.ways] == ["a/m", "local"]
+    with pytest.raises(ConfigError, match="nothing serves `local`"):
+        build(ONE + "  x: {targets: [a/m, local]}\n")
+
+
 @pytest.mark.parametrize(("text", "message"), NAME_MISTAKES.values(), ids=NAME_MISTAKES.keys())
 def test_wrong_names_are_told_with_their_lines(build: Build, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -103,7 +103,7 @@ def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Cata
     everything = (*providers, *extra)
     aliases = read_aliases(settings.models)
     if not problems:
-        problems += name_problems(settings, aliases, {one.name: one.models for one in everything})
+        problems += name_problems(settings, aliases, {one.name: (*one.models, *one.aliases) for one in everything})
     if problems:
         raise ConfigError(problems)
     routing = settings.routing
