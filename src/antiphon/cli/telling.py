@@ -41,6 +41,8 @@ _DECISIONS: Mapping[str, str] = {
     "retry": "it was asked again",
     "next_candidate": "the next place was tried",
     "shorten": "it was asked again with fewer of the old turns",
+    "answer": "it was asked for an answer",
+    "call": "it was asked for the call that it had chosen",
     "stop_output_sent": "the client had output already: nothing else could be tried",
     "stop_not_retryable": "another try could not have helped",
     "stop_attempts": "there had been enough tries",

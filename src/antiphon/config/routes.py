@@ -110,6 +110,10 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Literal["native", "gateway"] | None,
         Meta(description="As `providers.NAME.hosted_tools`, for this name. Default: what the provider says."),
     ] = None
+    calls: Annotated[
+        Literal["native", "constrained"] | None,
+        Meta(description="As `providers.NAME.calls`, for this name. Default: what the provider says."),
+    ] = None
 
 
 class RoutingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -291,6 +291,13 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["native", "gateway"],
         Meta(description="Who runs tools such as web search: the provider where it can, or always the gateway."),
     ] = "native"
+    calls: Annotated[
+        Literal["native", "constrained"] | None,
+        Meta(
+            description="How its models call functions: `constrained` if they cannot, but keep to a JSON Schema. "
+            "Default: what is known."
+        ),
+    ] = None
 
 
 _Provider = Annotated[ProviderSettings, Meta(description="Its settings.")]

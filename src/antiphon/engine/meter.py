@@ -16,7 +16,7 @@ from antiphon.protocol.response import (
 )
 from antiphon.protocol.usage import InputDetails, OutputDetails, Usage
 
-__all__ = ["Meter", "estimate_tokens"]
+__all__ = ["Meter", "estimate_tokens", "sum_of"]
 
 #: UTF-8 bytes per token, roughly true of English text for all current vocabularies. Only used where nobody counted.
 _BYTES_PER_TOKEN = 4
@@ -36,7 +36,7 @@ class Meter(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
-    before: Usage | None = None  # of the rounds that are over
+    before: Usage | None = None  # of the rounds that are over, and of what was asked before an answer
 
     def see(self, usage: UsageSeen) -> None:
         """Take a report of the upstream's."""
@@ -63,14 +63,15 @@ class Meter(Struct):
             OutputDetails(min(self.reasoning_tokens or 0, written)),
             True if estimated else UNSET,
         )
-        return usage if self.before is None else _sum(self.before, usage)
+        return usage if self.before is None else sum_of(self.before, usage)
 
     def next_round(self, *, request_bytes: int, output: Callable[[], tuple[OutputItem, ...]]) -> "Meter":
         """A meter for another round of the same run, which adds to what this one has."""
         return Meter(before=self.total(request_bytes=request_bytes, output=output))
 
 
-def _sum(one: Usage, other: Usage) -> Usage:
+def sum_of(one: Usage, other: Usage) -> Usage:
+    """What both cost together; an estimate, where one of them is."""
     kept, more = one.input_tokens_details, other.input_tokens_details
     return Usage(
         one.input_tokens + other.input_tokens,

@@ -28,7 +28,9 @@ from antiphon.protocol.items import InputItem
 from antiphon.protocol.records import Tenant
 from antiphon.protocol.request import WEB_SEARCH, Notice, Request
 from antiphon.protocol.target import Route, Target
+from antiphon.protocol.usage import Usage
 from antiphon.providers.base import Codec
+from antiphon.providers.constrained.codec import constrained, first_question
 from antiphon.tools.base import HostedKind, OpenedTool
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "prepare",
     "renew",
     "shortened",
+    "with_request",
     "without_body",
 ]
 
@@ -109,6 +112,8 @@ class Plan(Struct, frozen=True):
         whole: all items, before any was left out; the call may have fewer.
         notices: what is not done exactly as asked.
         functions: whose calls are run here, by name.
+        question: what to ask before the call, where it has to be found out first what to ask for.
+        spent: what was asked already and belongs to the answer.
         shortened: which share of it is kept: counts up, each time that it was too long for its model.
     """
 
@@ -118,6 +123,8 @@ class Plan(Struct, frozen=True):
     whole: tuple[InputItem, ...]
     notices: tuple[Notice, ...]
     functions: Mapping[str, OpenedTool] = _NO_FUNCTIONS
+    question: Call | None = None
+    spent: Usage | None = None
     shortened: int = 0
 
 
@@ -164,6 +171,7 @@ class Material:
         ):  # Chat's codec says itself
             notice = Notice("web_results_count", "dropped", "not_supported_by_upstream")
             full = structs.replace(full, notices=(*full.notices, notice))
+        codec = constrained(codec, full, target)
         whole = full.input
         full = _fitting(full, target)
         urls = [url for url in codec.media_urls(full, target) if url not in self._media]
@@ -173,7 +181,8 @@ class Material:
         notices = (*self.history.notices, *full.notices, *encoded.notices)
         refuse_losses(notices, target)
         call = Call(without_body(full), target, codec, upstream_request(encoded, target))
-        return Plan(call, self.history, self._media, whole, notices, functions)
+        question = _question(call, self._media)
+        return Plan(call, self.history, self._media, whole, notices, functions, question)
 
 
 async def gather(
@@ -236,6 +245,27 @@ def _passed_ms(parts: Parts, arrival: Arrival) -> int:
     return int((parts.clock.monotonic() - arrival.began_s) * 1000)
 
 
+def with_request(plan: Plan, request: Request) -> Plan:
+    """The plan for another request to the same target.
+
+    Raises:
+        RequestFault: it cannot be said to this upstream.
+    """
+    call = plan.call
+    encoded = call.codec.encode(request, call.target, media=plan.media)
+    call = structs.replace(call, request=request, upstream=upstream_request(encoded, call.target))
+    return structs.replace(plan, call=call, question=_question(call, plan.media))
+
+
+def _question(call: Call, media: Mapping[str, str]) -> Call | None:
+    first = first_question(call.codec, call.request)
+    if first is None:
+        return None
+    codec, request = first
+    encoded = codec.encode(request, call.target, media=media)
+    return Call(request, call.target, codec, upstream_request(encoded, call.target))
+
+
 def shortened(plan: Plan) -> Plan | None:
     """The same for a model that takes less. `None` when nothing more can go, or that was tried often enough."""
     call = plan.call
@@ -245,12 +275,10 @@ def shortened(plan: Plan) -> Plan | None:
     times, shorter = next(found, (0, None))
     if shorter is None:
         return None
-    request = structs.replace(call.request, input=shorter.items, body=b"")
-    encoded = call.codec.encode(request, call.target, media=plan.media)
-    call = structs.replace(call, request=request, upstream=upstream_request(encoded, call.target))
+    plan = with_request(plan, structs.replace(call.request, input=shorter.items, body=b""))
     kept = (notice for notice in plan.notices if notice.where != "truncation")
     notices = (*kept, _left_out(shorter.dropped, len(plan.whole)))
-    return structs.replace(plan, call=call, notices=notices, shortened=times)
+    return structs.replace(plan, notices=notices, shortened=times)
 
 
 def _fitting(request: Request, target: Target) -> Request:

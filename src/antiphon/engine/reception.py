@@ -8,7 +8,7 @@ from functools import partial
 
 from antiphon.engine.allowed import AllowedCalls
 from antiphon.engine.hosted_calls import HostedCalls
-from antiphon.engine.meter import Meter
+from antiphon.engine.meter import Meter, sum_of
 from antiphon.engine.ports import Sink
 from antiphon.engine.record import Attempt, Record
 from antiphon.engine.vault import Vault
@@ -17,6 +17,7 @@ from antiphon.protocol.assembler import Assembler
 from antiphon.protocol.faults import Fault, UpstreamFault
 from antiphon.protocol.request import Notice, Request
 from antiphon.protocol.response import CustomCallItem, FunctionCallItem, OutputItem
+from antiphon.protocol.usage import Usage
 from antiphon.tools.base import OpenedTool
 
 __all__ = ["Reception"]
@@ -109,13 +110,16 @@ class Reception:
         """Hand over what every response begins with. Once, before the first attempt."""
         self.sink.hold(self.assembler.open())
 
-    def begin(self, trace: Attempt) -> None:
-        """Another attempt. What an earlier one left behind is gone; the opening events are not told again."""
+    def begin(self, trace: Attempt, spent: Usage | None = None) -> None:
+        """Another attempt. What an earlier one left behind is gone; the opening events are not told again.
+
+        `spent` is what belongs to its answer all the same.
+        """
         if self._trace is not None:
             self._notes = []
             self.assembler = self._new_assembler()
             self.assembler.open()
-            self.meter = Meter()
+            self.meter = Meter(before=spent)
             self.allowed = self.allowed.anew() if self.allowed is not None else None
             self.stopped = self.service_tier = None
         self._trace = trace
@@ -151,6 +155,11 @@ class Reception:
     def calls_client(self) -> bool:
         """Whether the model has called functions of the client's in this round."""
         return any(isinstance(item, FunctionCallItem | CustomCallItem) for item in self.round_output())
+
+    def spend(self, usage: Usage) -> None:
+        """What was asked before this round's answer belongs to it."""
+        before = self.meter.before
+        self.meter = Meter(before=usage if before is None else sum_of(before, usage))
 
     def round_output(self) -> tuple[OutputItem, ...]:
         """The items of this round, as they are now."""

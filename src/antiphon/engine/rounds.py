@@ -13,10 +13,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from antiphon.engine.attempts import upstream_request
 from antiphon.engine.hosted import free_choice, without_functions
 from antiphon.engine.hosted_calls import HostedCall
-from antiphon.engine.prepare import Plan
+from antiphon.engine.prepare import Plan, with_request
 from antiphon.engine.reception import Reception
 from antiphon.engine.record import RoundTrace
 from antiphon.engine.retold import Retold, retell, write_retold
@@ -222,9 +221,7 @@ class Rounds:
             max_output_tokens=limit,
             max_tool_calls=self._searches_left(request),
         )
-        encoded = call.codec.encode(request, call.target, media=plan.media)
-        call = structs.replace(call, request=request, upstream=upstream_request(encoded, call.target))
-        return structs.replace(plan, call=call, whole=(*plan.whole, *new))
+        return structs.replace(with_request(plan, request), whole=(*plan.whole, *new))
 
     def _searches_left(self, request: Request) -> int | None:
         """The limit of calls, for a provider that counts its own searches anew in each round. At least one.

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Coroutine
 
-from antiphon.engine.attempts import Call, attempt
+from antiphon.engine.attempts import Call, Taker, attempt
+from antiphon.engine.choosing import Choice, chosen_plan
 from antiphon.engine.course import Course
 from antiphon.engine.prepare import Material, Parts, Plan, nowhere_to_go, shortened
 from antiphon.engine.reception import Reception
@@ -55,9 +56,13 @@ class Trying:
         try:
             while True:
                 trace = course.attempt(plan.call.target)
-                reception.begin(trace)
+                reception.begin(trace, plan.spent)
                 try:
-                    await self._ask(plan.call, trace)
+                    if plan.question is not None:
+                        plan = await self._choose(plan, plan.question, trace=trace)
+                        self._go(plan)
+                        continue
+                    await self._ask(plan.call, trace, taker=reception)
                 except Fault as fault:
                     trace.outcome = fault.code or fault.type
                     course.judge("failed")
@@ -91,7 +96,10 @@ class Trying:
             else:
                 reception.repeat_round(trace)
             try:
-                await self._ask(plan.call, trace)
+                if plan.question is not None:
+                    plan = reception.vault.plan = await self._choose(plan, plan.question, trace=trace)
+                    continue
+                await self._ask(plan.call, trace, taker=reception)
             except Fault as fault:
                 trace.outcome = fault.code or fault.type
                 shorter = self._shorter_round(plan, fault)
@@ -112,9 +120,20 @@ class Trying:
                 trace.outcome = "served"
                 return
 
-    def _ask(self, call: Call, trace: Attempt) -> Coroutine[None, None, None]:
+    async def _choose(self, plan: Plan, question: Call, *, trace: Attempt) -> Plan:
+        """Have the model say whether it answers or calls. It is an attempt like others, but not one that failed."""
+        choice = Choice(self._reception.elapsed_ms)
+        await self._ask(question, trace, taker=choice)
+        self._course.forget_attempt()
+        trace.outcome = "served"
+        plan, trace.decision = chosen_plan(plan, choice, asked_bytes=len(question.upstream.body))
+        if plan.spent is not None:
+            self._reception.spend(plan.spent)
+        return plan
+
+    def _ask(self, call: Call, trace: Attempt, *, taker: Taker) -> Coroutine[None, None, None]:
         """One attempt. As long as there is another place, it takes no longer to its output than the client wants."""
-        asking = attempt(call, self._client, health=self._health, trace=trace, taker=self._reception)
+        asking = attempt(call, self._client, health=self._health, trace=trace, taker=taker)
         patience_s = self._request.fallback_s
         if patience_s is None or not self._course.left:
             return asking

@@ -37,6 +37,7 @@ class Target(Struct, frozen=True):
         price: what it costs, where that is known.
         strict: what cannot be done exactly as asked is refused.
         hosted_tools: `native` leaves them to a provider that has them; `gateway` runs them here all the same.
+        calls: `native`, or `constrained` for a model that cannot call: its answer is held to a schema that is a call.
         upstream_ids: `refuse` or `allow` ids of objects held at the operator's upstream account (`file_id` and such).
     """
 
@@ -59,6 +60,7 @@ class Target(Struct, frozen=True):
     price: Price | None = None
     strict: bool = False
     hosted_tools: Literal["native", "gateway"] = "native"
+    calls: Literal["native", "constrained"] = "native"
 
 
 class Needs(Struct, frozen=True):

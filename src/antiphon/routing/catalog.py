@@ -15,7 +15,7 @@ from antiphon.config.settings import LimitSettings, ProviderSettings, Settings
 from antiphon.config.suggest import did_you_mean
 from antiphon.protocol.price import Price
 from antiphon.protocol.target import Credential, Target
-from antiphon.providers.quirks.base import Quirks
+from antiphon.providers.quirks.base import Calls, Quirks
 from antiphon.providers.registry import KNOWN, PROTOCOLS, known, quirks
 from antiphon.routing.doors import AUTO, ResponsesOnly
 from antiphon.routing.facts import KnownModels, ModelFacts, Table, load_known_models
@@ -47,6 +47,7 @@ class Provider(Struct, frozen=True, kw_only=True):
         credentials: where there are several, all of them; the template has the first.
         key_strategy: which of them comes first.
         region: where it serves, in lower case; empty where nobody knows.
+        calls: how its models call, where the operator says it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     credentials: tuple[Credential, ...] = ()
     key_strategy: Strategy = "least_busy"
     region: str = ""
+    calls: Calls | None = None
 
 
 class Catalog(Struct, frozen=True, kw_only=True):
@@ -214,6 +216,7 @@ def _provider(name: str, entry: ProviderSettings, *, origin: Origin, limits: Lim
         credentials=credentials if len(credentials) > 1 else (),
         key_strategy=entry.key_strategy,
         region=(entry.region or "").lower(),
+        calls=entry.calls,
     )
 
 
@@ -257,6 +260,9 @@ def _protocol_problems(entry: ProviderSettings, facts: Quirks, origin: Origin, *
         known_ones = ", ".join(f"`{protocol}`" for protocol in (*PROTOCOLS, AUTO))
         message = f"protocol `{entry.protocol}` is not supported, expected one of {known_ones}"
         yield origin.problem((*path, "protocol"), message)
+    spoken = _dialect(entry, facts)[0]
+    if entry.calls == "constrained" and spoken != "chat":
+        yield origin.problem((*path, "calls"), f"`constrained` needs protocol `chat`, and here it is `{spoken}`")
 
 
 def _is_own(name: str, entry: ProviderSettings, *, facts: Quirks) -> bool:

@@ -6,6 +6,7 @@ from typing import Literal, final
 from msgspec import Struct
 
 from antiphon.config.patterns import Pattern
+from antiphon.providers.quirks.base import Calls
 from antiphon.routing.facts import NOTHING_KNOWN, ModelFacts
 
 __all__ = [
@@ -65,6 +66,7 @@ class Rule(Struct, frozen=True, kw_only=True):
         facts: of the model behind it.
         strict: whether what cannot be done exactly as asked is refused.
         hosted_tools: who runs them: `native` the provider where it can, `gateway` always this one.
+        calls: see `Target`.
     """
 
     strategy: Strategy = "ordered"
@@ -74,6 +76,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     facts: ModelFacts = NOTHING_KNOWN
     strict: bool | None = None
     hosted_tools: Literal["native", "gateway"] | None = None
+    calls: Calls | None = None
 
     def over(self, other: "Rule") -> "Rule":
         """This rule, and what `other` says where this one says nothing. Of the order of members, `other`'s."""
@@ -85,6 +88,7 @@ class Rule(Struct, frozen=True, kw_only=True):
             facts=self.facts.over(other.facts),
             strict=other.strict if self.strict is None else self.strict,
             hosted_tools=self.hosted_tools or other.hosted_tools,
+            calls=self.calls or other.calls,
         )
 
 

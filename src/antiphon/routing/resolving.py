@@ -12,6 +12,8 @@ from msgspec import Struct, structs
 from antiphon.config.patterns import Pattern
 from antiphon.protocol.request import Dialect
 from antiphon.protocol.target import Target
+from antiphon.providers.quirks.base import Calls
+from antiphon.providers.registry import effective
 from antiphon.routing.catalog import Catalog, Provider
 from antiphon.routing.doors import dialect_of
 from antiphon.routing.names import LONGEST_CHAIN, Alias, AliasTable, Rule, Strategy
@@ -132,13 +134,17 @@ class _Walk:
     def _provider(self, provider: Provider, model: str, said: Rule) -> Node | None:
         """A model at a provider: one place for each of its keys."""
         facts = said.facts.over(provider.known.find(model))
+        template, calls = provider.template, _calls(provider, model, said.calls)
+        if calls == "native":
+            template = self._resolver.template(provider, model, self._door)
         template = structs.replace(
-            self._resolver.template(provider, model, self._door),
+            template,
             model=model,
             context_tokens=facts.context,
             price=facts.price,
             strict=provider.template.strict if said.strict is None else said.strict,
             hosted_tools=said.hosted_tools or provider.template.hosted_tools,
+            calls=calls,
         )
         members: list[Member] = []
         for credential in provider.credentials or (provider.template.credential,):
@@ -149,6 +155,17 @@ class _Walk:
                 members.append(Member(place_of(target, facts, name=self._name, region=provider.region), alias))
         strategy: Strategy = provider.key_strategy
         return group_of(members, strategy=strategy) if members else None
+
+
+def _calls(provider: Provider, model: str, said: Calls | None) -> Calls:
+    """How the model calls: what the operator says of the name, then of the provider, then what is known.
+
+    Where each door has a dialect of its own, the template's is `chat`, and stays that for a model that cannot call.
+    """
+    template = provider.template
+    if template.protocol != "chat":
+        return "native"  # servers take schemas in the other dialects too, and do not keep to them
+    return said or provider.calls or effective(template.quirks, model).calls
 
 
 def listings(providers: Sequence[Provider]) -> tuple[Listing, ...]:

@@ -93,6 +93,7 @@ def _rule(entry: ModelSettings) -> Rule:
         facts=_facts(entry),
         strict=entry.strict,
         hosted_tools=entry.hosted_tools,
+        calls=entry.calls,
     )
 
 

@@ -14,6 +14,7 @@ from antiphon.protocol.request import Effort
 
 __all__ = [
     "ALL_EFFORTS",
+    "Calls",
     "ChatSearch",
     "ForcedToolChoice",
     "ModelRule",
@@ -42,6 +43,7 @@ ReasoningRequest = Literal[
 ReasoningReplay = Literal["none", "reasoning_content", "reasoning", "reasoning_details", "thinking_parts", "think_tags"]
 ReplayWhen = Literal["never", "tool_turns", "always"]
 Streaming = Literal["auto", "always", "never"]
+Calls = Literal["native", "constrained"]
 ForcedToolChoice = Literal["always", "not_thinking", "never"]
 Structured = Literal["none", "json_object", "json_schema"]
 
@@ -72,6 +74,8 @@ class ModelRule(Struct, frozen=True, kw_only=True):
     think_tags: bool | None = None
     structured: Structured | None = None
     forced_tool_choice: ForcedToolChoice | None = None
+    calls: Calls | None = None
+    call_text_max: int | None = None
     sealed_reasoning: bool | None = None
     stream: Streaming | None = None
     extra: Mapping[str, Raw] | None = None
@@ -136,6 +140,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
         custom_tools, allowed_tools: OpenAI's own `custom` tools and `allowed_tools` choice are accepted.
         parallel_tool_calls: the field is accepted.
         forced_tool_choice: when `required` and a named function are accepted; otherwise `auto` is sent.
+        calls: `constrained` where the model cannot call: its answer is held to a schema that is a call. A configuration
+            may say otherwise.
+        call_text_max: how long such a call's texts may become where the function sets no limit, in characters.
         structured: the strongest `response_format`.
         searches: dialects other than Chat in which it searches the web itself when asked to.
         chat_search: how it is asked to in Chat. `options`: by `web_search_options`; `server_tool`: by a tool of
@@ -224,6 +231,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     allowed_tools: bool = False
     parallel_tool_calls: bool = True
     forced_tool_choice: ForcedToolChoice = "always"
+    calls: Calls = "native"
+    call_text_max: int = 1500
     structured: Structured = "json_schema"
     searches: tuple[Protocol, ...] = ()
     chat_search: ChatSearch = "none"

@@ -29,6 +29,7 @@ QUIRKS = Quirks(
     responses_thoughts=True,
     responses_nested_choice=True,
     sealed_reasoning=False,
-    # The model that comes along has a chat template without tools: it talks on, whatever is forced.
-    rules=(ModelRule(match=("smollm2*",), forced_tool_choice="never"),),
+    # The model that comes along has a chat template without tools: it talks on, whatever is forced. It talks on inside
+    # of a text, too.
+    rules=(ModelRule(match=("smollm2*",), forced_tool_choice="never", calls="constrained", call_text_max=256),),
 )
