@@ -15,7 +15,7 @@ def busy(seconds: float, *, admitted: int = 100, refused: int = 0, done: int = 1
 
 def strict_pace() -> Pace:
     pace = Pace(LATE_S)
-    for seconds in (0.05, 0.25):
+    for seconds in (0.12, 0.15, 0.25):
         pace.look(busy(seconds))
     assert pace.strict
     return pace
@@ -30,6 +30,14 @@ def test_one_long_turn_is_no_overload() -> None:
         assert not pace.strict
 
 
+def test_one_long_piece_of_work_is_no_overload_however_busy_it_was_before_and_after() -> None:
+    pace = Pace(LATE_S)
+    for _ in range(20):
+        for seconds in (0.09, 1.5, 0.8, 0.09, 0.4, 0.15):
+            pace.look(busy(seconds))
+            assert not pace.strict
+
+
 def test_turns_that_are_long_but_bearable_are_no_overload() -> None:
     pace = Pace(LATE_S)
     for _ in range(100):
@@ -40,8 +48,19 @@ def test_turns_that_are_long_but_bearable_are_no_overload() -> None:
 def test_time_that_others_had_the_processor_is_no_overload() -> None:
     pace = Pace(LATE_S)
     for _ in range(100):
+        pace.look(Turn(0.4, 0.02, 100, 0, 100))
         pace.look(Turn(3.0, 0.02, 100, 0, 100))
+        pace.look(Turn(0.1, 0.02, 100, 0, 100))
+        for _ in range(3):
+            pace.look(Turn(3.0, 0.01, 100, 0, 100))
     assert not pace.strict
+
+
+def test_a_thread_that_gets_too_little_time_for_long_is_overloaded() -> None:
+    pace = Pace(LATE_S)
+    for _ in range(3):
+        pace.look(Turn(0.6, 0.15, 100, 0, 100))
+    assert pace.strict
 
 
 def test_turns_that_get_longer_and_longer_are_overload() -> None:

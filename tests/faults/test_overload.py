@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from tests.edge.wire import Wire, request_of
@@ -31,6 +33,7 @@ from tests.helpers.upstream import (
 )
 
 RUNS = 3
+JSON = {"content-type": "application/json"}
 DOORS: dict[str, dict[str, Any]] = {
     "/v1/responses": {"input": "Hi"},
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hi"}]},
@@ -255,6 +258,41 @@ def test_p5_overload_is_noticed_by_itself_and_is_over_by_itself(tmp_path: Path) 
         until = time.monotonic() + 20
         while ask(gateway, "/v1/responses").status != 200:
             assert time.monotonic() < until
+
+
+def test_p5_who_comes_while_a_huge_body_is_read_is_not_refused(tmp_path: Path) -> None:
+    """A body of 20 MB keeps the event loop busy for longer than `limits.late_s`. That is work, and no overload."""
+
+    async def main() -> None:
+        async with ScriptedUpstream(lambda _: answer(chat_json("Hello."))) as upstream:
+            config = write_config(tmp_path, upstream.url, limits={"late_s": 0.1})
+            headers = {"authorization": f"Bearer {add_key(database_url(config))}"}
+            turns = [{"role": "user", "content": "word " * 50}, {"role": "assistant", "content": "word " * 50}] * 36_000
+            huge = msgspec.json.encode({"model": "test/m", "input": turns, "store": False})
+            assert len(huge) > 20_000_000
+            statuses: set[int] = set()
+            async with (
+                gateway_process(config) as gateway,
+                aiohttp.ClientSession(gateway.url, headers=headers) as session,
+            ):
+
+                async def other(over: asyncio.Event) -> None:
+                    while not over.is_set():
+                        async with session.post("/v1/responses", json={"model": "test/m", "input": "Hi"}) as answered:
+                            await answered.read()
+                            statuses.add(answered.status)
+
+                over = asyncio.Event()
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(8):
+                        group.create_task(other(over))
+                    async with session.post("/v1/responses", data=BytesIO(huge), headers=JSON) as answered:
+                        await answered.read()
+                        assert answered.status == 200
+                    over.set()
+            assert statuses == {200}
+
+    asyncio.run(main())
 
 
 def test_p6_beyond_the_cap_of_connections_503_and_close(tmp_path: Path) -> None:

@@ -25,9 +25,14 @@ _log = logging.getLogger(__name__)
 _TICK_S = 0.005
 _LINGER_S = 1.0
 
-#: A turn that is too long, behind one of at least this share of its length, is overload. One alone may be a single long
-#: piece of work.
-_BEFORE = 0.1
+#: So many long turns in a row, the last of them too long, are overload. Fewer may be one long piece of work: a body of
+#: 20 MB takes two, one to be read and one to be stored. A turn is long from this share of what is too long.
+_IN_A_ROW = 3
+_LONG = 0.5
+#: Where the processor has others to serve, turns that last so many times what is too long are overload as well, if this
+#: thread's own work is at least this share of it. Else refusing would not make them shorter.
+_STRETCH = 2.5
+_OWN = 0.1
 #: Most requests that are let in in one turn while nothing is wrong. They come before one can see how long it takes.
 _BURST = 1024
 
@@ -74,8 +79,8 @@ class Turn(Struct, frozen=True, gc=False):
 class Pace:
     """How many requests the event loop can bear, from how much it did each time between two looks. Has no clock.
 
-    What counts is the work of this thread, not the time that went by: where the processor was given to others, refusing
-    requests would not make it faster.
+    What counts first is the work of this thread, not the time that went by: a processor that was given to others for a
+    while is no reason to refuse anything. Nor is one long piece of work, however long.
 
     Attributes:
         strict: whether there is too much to do.
@@ -87,10 +92,10 @@ class Pace:
         "_busy",
         "_calm_s",
         "_done_per_s",
+        "_in_a_row",
         "_late_s",
         "_rate",
         "_rest",
-        "_was_long",
         "quota",
         "strict",
     )
@@ -99,7 +104,7 @@ class Pace:
         self._late_s = late_s
         self.strict = False
         self.quota = _BURST
-        self._was_long = False
+        self._in_a_row = 0
         self._rate = 0.0
         self._rest = 0.0
         self._done_per_s = 0.0
@@ -111,13 +116,18 @@ class Pace:
         """What was done since the last look."""
         if self.strict:
             self._steer(turn)
-        elif turn.worked_s >= self._late_s and self._was_long:
+            return
+        is_stretched = turn.elapsed_s >= self._late_s * _STRETCH and turn.worked_s >= self._late_s * _OWN
+        if not is_stretched and turn.worked_s < self._late_s * _LONG:
+            self._in_a_row = 0
+            return
+        self._in_a_row += 1
+        if self._in_a_row >= _IN_A_ROW and (is_stretched or turn.worked_s >= self._late_s):
             self._begin(turn)
-        else:
-            self._was_long = turn.worked_s >= self._late_s * _BEFORE
 
     def _begin(self, turn: Turn) -> None:
         self.strict = True
+        self._in_a_row = 0
         self._calm_s = 0.0
         self._busy = 1.0
         self._done_per_s = self._admitted_per_s = (turn.admitted + turn.done) / 2 / turn.elapsed_s
@@ -128,7 +138,8 @@ class Pace:
     def _steer(self, turn: Turn) -> None:
         """As many are let in as get done: more while there is time left, fewer while turns are too long."""
         seconds = turn.elapsed_s
-        busy = min(1.0, turn.worked_s / seconds)
+        # A look that comes late found the thread at work, or kept from it: there was no time left in either case.
+        busy = 1.0 if seconds > 2 * _TICK_S else min(1.0, turn.worked_s / seconds)
         weight = min(1.0, seconds / _MEMORY_S)
         self._done_per_s += (turn.done / seconds - self._done_per_s) * weight
         self._admitted_per_s += (turn.admitted / seconds - self._admitted_per_s) * weight
@@ -144,7 +155,7 @@ class Pace:
         self.quota = int(self._rest)
         self._calm_s = 0.0 if turn.refused and self._busy > _IDLE else self._calm_s + seconds
         if self._calm_s >= _CALM_S:
-            self.strict = self._was_long = False
+            self.strict = False
             self.quota = _BURST
 
 

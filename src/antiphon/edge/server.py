@@ -32,7 +32,7 @@ _LOOK_S = 0.05
 #: A connection that nobody has used for so long is closed by one that retires.
 _UNUSED_S = 5.0
 #: Most connections accepted in one turn.
-_ACCEPTS = 64
+_ACCEPTS = 256
 
 
 class _Acceptor:
