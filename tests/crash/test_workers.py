@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +67,33 @@ async def refuses(gateway: GatewayProcess) -> bool:
         return True
     writer.close()
     return False
+
+
+def test_bodies_that_all_may_hold_together_are_shared_out_once(tmp_path: Path) -> None:
+    """4 MiB for two: each holds two of 0.7 MB, not a third as if all were its own, and not one as if it were a quarter."""
+    gate = Gate()
+    server = {"max_body_mib": 1, "max_memory_bodies_mib": 4}
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            up = await stack.enter_async_context(ScriptedUpstream(paused(gate)))
+            on = await stack.enter_async_context(stage(tmp_path, up.url, server=server, limits={"late_s": 30}))
+            headers = {"authorization": f"Bearer {on.key}"}
+            connected = [on.members, *[await stack.enter_async_context(pinned(on.gateway, headers)) for _ in range(2)]]
+            held = []
+            for one, two, three in zip(*connected, strict=True):  # by worker
+                assert one.pid == two.pid == three.pid
+                for member in (one, two):
+                    answer = await member.create(stream=True, input="x" * 700_000)
+                    assert answer.status == 200
+                    held.append(answer)
+                refused = await three.create(input="x" * 700_000)
+                assert refused.status == 503
+            gate.open()
+            for answer in held:
+                assert check_stream(await answer.read()).text == "Hello."
+
+    asyncio.run(main())
 
 
 def test_worker_killed_in_the_middle_of_streams_costs_its_own_and_is_replaced(tmp_path: Path) -> None:
