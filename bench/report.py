@@ -86,6 +86,40 @@ def save(results: dict, folder: Path) -> str:
     return text
 
 
+def save_stress(results: dict, folder: Path) -> str:
+    """In words, and all of it as JSON."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{time.strftime('%Y%m%d-%H%M%S')}-stress.json").write_text(json.dumps(results, indent=1))
+    lines = []
+    if "overload" in results:
+        lines += _overload(results["overload"])
+    if "crowd" in results:
+        lines += _crowd(results["crowd"])
+    return "\n".join(lines)
+
+
+def _overload(seen: dict) -> list[str]:
+    peak, storm = seen["peak"]["per_s"], seen["storm"]
+    return [
+        f"overload: peak {peak:.0f}/s, sent {storm['sent_per_s']:.0f}/s",
+        f"  answered in {seen['within_ms']:.0f} ms: {storm['in_time_per_s']:.0f}/s, {seen['share']:.0%} of the peak",
+        f"  all answers {storm['good_per_s']:.0f}/s, p50 {storm['p50_ms']:.0f} ms, p99 {storm['p99_ms']:.0f} ms",
+        f"  refusals after p50 {storm['refused_p50_ms']:.1f} ms, p99 {storm['refused_p99_ms']:.0f} ms",
+        f"  statuses {storm['statuses']}, errors {storm['errors']}, unfinished {storm['unfinished']}",
+        f"  the server had {seen['server_share']:.0%} of its core, the driver took {storm['driver_share']:.0%} of its",
+    ]
+
+
+def _crowd(seen: dict) -> list[str]:
+    through, without = seen["with"], seen["without"]
+    return [
+        f"crowd: {through['begun']} streams, {through['events_per_s']:.0f} events/s, {through['cut']} cut",
+        f"  an event is later by {seen['added_p50_ms']:.1f} ms (p50), {seen['added_p99_ms']:.1f} ms (p99)",
+        f"  without the gateway it takes {without['p50_ms']:.1f} and {without['p99_ms']:.1f} ms",
+        f"  {seen['stream_kb']:.0f} KB for each stream; the server had {seen['server_share']:.0%} of its core",
+    ]
+
+
 def guard(median: dict, limit: float) -> int:
     """The exit status: 1 when a request costs more than `limit` times what it costs the floor."""
     if "antiphon" not in median:

@@ -5,8 +5,12 @@ and the whole tour is repeated, so that drift of the machine falls on all alike.
 steadiest figure; compare within one run only.
 
 usage: python bench/run.py [--quick] [--rounds N] [--seconds S] [--only NAMES] [--guard RATIO]
+       python bench/run.py [--overload [--seconds S]] [--crowd [--streams N]]
 
     --quick        one short tour, for a first impression (about 20 s)
+    --overload     only the gateway: what is left of its peak when three times as much comes, for 30 s (a minute)
+    --crowd        only the gateway: how late the events of 2,000 slow streams are, and their memory (a minute);
+                   --streams N takes another number of them
     --guard RATIO  only the gateway and the floor; status 1 if the gateway takes more than RATIO times the
                    floor's CPU time for a request
 """
@@ -27,6 +31,7 @@ from pathlib import Path
 
 import bodies
 import report
+import stress
 from machine import LOAD_CORE, cpu_us, on_core, resident_bytes, start, stop, wait_for_port
 from targets import HERE, UPSTREAM_PORT, Target, available, direct, launch
 
@@ -179,15 +184,34 @@ def run(args: argparse.Namespace, work: Path) -> dict:
     }
 
 
+def run_stress(args: argparse.Namespace, work: Path) -> dict:
+    """The gateway alone, under too much and under many."""
+    results = {}
+    with running(["antiphon"], work) as targets:
+        if len(targets) < 2:
+            sys.exit(1)
+        direct, gateway = targets
+        if args.overload:
+            results["overload"] = stress.overload(gateway, work, seconds=args.seconds or 30.0)
+        if args.crowd:
+            results["crowd"] = stress.crowd(gateway, direct, work, streams=args.streams)
+    return results
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--guard", type=float, metavar="RATIO")
+    parser.add_argument("--overload", action="store_true")
+    parser.add_argument("--crowd", action="store_true")
+    parser.add_argument("--streams", type=int, default=2000, metavar="N")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--only", help="of nginx,floor,antiphon")
     args = parser.parse_args()
     args.rounds = args.rounds or (1 if args.quick else 3)
+    if args.overload or args.crowd:
+        return args
     args.seconds = args.seconds or (0.6 if args.quick else 1.0 if args.guard else 2.0)
     return args
 
@@ -197,6 +221,9 @@ def main() -> None:
     if len(os.sched_getaffinity(0)) < 2:
         print("! only one core: the server shares it with the load, so only CPU times mean something", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="antiphon-bench-") as work:
+        if args.overload or args.crowd:
+            print(report.save_stress(run_stress(args, Path(work)), HERE / "results"))
+            return
         results = run(args, Path(work))
     if args.guard:
         sys.exit(report.guard(results["median"], args.guard))

@@ -10,7 +10,9 @@ from pathlib import Path
 from machine import SERVER_CORE, start, stop, wait_for_port
 
 HERE = Path(__file__).resolve().parent
-UPSTREAM_PORT = 9001
+#: Where everything listens, from here on: another bench may be running.
+PORTS = int(os.environ.get("BENCH_PORTS", "9001"))
+UPSTREAM_PORT = PORTS
 
 NGINX = """
 worker_processes 1; daemon off; pid {work}/nginx.pid; error_log {work}/nginx.log;
@@ -84,13 +86,13 @@ def available() -> list[str]:
 
 def _nginx(work: Path) -> tuple[Target, list[str], dict[str, str] | None]:
     config = work / "nginx.conf"
-    config.write_text(NGINX.format(work=work, upstream=UPSTREAM_PORT, port=9010))
-    return Target("nginx", 9010, "chat"), ["nginx", "-p", str(work), "-c", str(config)], None
+    config.write_text(NGINX.format(work=work, upstream=UPSTREAM_PORT, port=PORTS + 9))
+    return Target("nginx", PORTS + 9, "chat"), ["nginx", "-p", str(work), "-c", str(config)], None
 
 
 def _floor(work: Path) -> tuple[Target, list[str], dict[str, str] | None]:  # noqa: ARG001 - as the others
-    command = [sys.executable, str(HERE / "relay.py"), "9011", str(UPSTREAM_PORT)]
-    return Target("floor", 9011, "responses"), command, None
+    command = [sys.executable, str(HERE / "relay.py"), str(PORTS + 10), str(UPSTREAM_PORT)]
+    return Target("floor", PORTS + 10, "responses"), command, None
 
 
 def _antiphon(work: Path) -> tuple[Target, list[str], dict[str, str] | None]:
@@ -103,5 +105,5 @@ def _antiphon(work: Path) -> tuple[Target, list[str], dict[str, str] | None]:
     if made.returncode != 0:
         raise RuntimeError(f"no key: {made.stderr.strip() or made.stdout.strip()}")
     headers = [f"authorization: Bearer {made.stdout.strip()}"]
-    command = [*antiphon, "serve", "--config", str(config), "--port", "9012"]
-    return Target("antiphon", 9012, "responses", stores=True, headers=headers), command, env
+    command = [*antiphon, "serve", "--config", str(config), "--port", str(PORTS + 11)]
+    return Target("antiphon", PORTS + 11, "responses", stores=True, headers=headers), command, env

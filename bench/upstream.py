@@ -2,7 +2,8 @@
 
 One JSON answer of about 700 bytes, or a stream of 67 chunks (the role, 64 deltas, the finish, the usage). The prompt
 steers it: `gap_us=10000` sends one event each 10 ms, `burst=1` the whole stream in one write; otherwise each event
-is a write of its own, without pause.
+is a write of its own, without pause. `delay_us=10000` lets a JSON answer wait. With `stamp=1` and a gap the text of
+each event is the moment at which it was sent, in µs of the machine's monotonic clock: `@123456@`.
 
 usage: python bench/upstream.py PORT
 """
@@ -12,6 +13,7 @@ import asyncio
 import json
 import re
 import sys
+import time
 from collections import deque
 
 import httptools
@@ -21,6 +23,7 @@ DELTAS = 64
 EVENTS = DELTAS + 3
 WORDS = (" the", " model", " streams", " its", " answer", " word", " by", " word")
 GAP = re.compile(rb"gap_us=(\d+)")
+DELAY = re.compile(rb"delay_us=(\d+)")
 STREAM = re.compile(rb'"stream":\s*true')
 
 
@@ -77,6 +80,10 @@ def json_answer() -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
 
 
+def stamped() -> bytes:
+    return chunk(choice({"content": f"@{time.monotonic_ns() // 1000}@"}))
+
+
 class Pacer:
     """All streams of one gap in one queue with one timer: their due times are in order by construction."""
 
@@ -86,8 +93,8 @@ class Pacer:
         self.queue: deque[tuple[float, Provider, int]] = deque()
         self.armed = False
 
-    def add(self, provider: "Provider") -> None:
-        self.queue.append((self.loop.time() + self.gap_s, provider, 1))
+    def add(self, provider: "Provider", number: int = 1) -> None:
+        self.queue.append((self.loop.time() + self.gap_s, provider, number))
         if not self.armed:
             self.arm()
 
@@ -103,7 +110,10 @@ class Pacer:
             due, provider, number = self.queue.popleft()
             if provider.gone:
                 continue
-            provider.transport.write(parts[number])
+            if number < 0:
+                provider.transport.write(provider.answer)
+                continue
+            provider.transport.write(stamped() if provider.stamps and number <= DELTAS else parts[number])
             if number + 1 < len(parts):
                 self.queue.append((due + self.gap_s, provider, number + 1))
         self.arm()
@@ -113,12 +123,13 @@ class Provider(asyncio.Protocol):
     parts: list[bytes] = stream_parts()
     whole = b"".join(parts)
     answer = json_answer()
-    pacers: dict[int, Pacer] = {}  # noqa: RUF012 - one process, one table
+    pacers: dict[tuple[int, str], Pacer] = {}  # noqa: RUF012 - one process, one table
 
     def __init__(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
         self.body: list[bytes] = []
         self.gone = False
+        self.stamps = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
@@ -136,18 +147,24 @@ class Provider(asyncio.Protocol):
         body = b"".join(self.body)
         self.body.clear()
         if STREAM.search(body) is None:
-            self.transport.write(self.answer)
+            if found := DELAY.search(body):
+                self.pacer(int(found[1]), "delay").add(self, -1)
+            else:
+                self.transport.write(self.answer)
         elif found := GAP.search(body):
-            gap_us = int(found[1])
-            if gap_us not in self.pacers:
-                self.pacers[gap_us] = Pacer(asyncio.get_running_loop(), gap_us / 1e6)
+            self.stamps = b"stamp=1" in body
             self.transport.write(self.parts[0])
-            self.pacers[gap_us].add(self)
+            self.pacer(int(found[1]), "gap").add(self)
         elif b"burst=1" in body:
             self.transport.write(self.whole)
         else:
             for part in self.parts:
                 self.transport.write(part)
+
+    def pacer(self, pause_us: int, kind: str) -> Pacer:
+        if (pause_us, kind) not in self.pacers:
+            self.pacers[pause_us, kind] = Pacer(asyncio.get_running_loop(), pause_us / 1e6)
+        return self.pacers[pause_us, kind]
 
 
 async def main() -> None:
