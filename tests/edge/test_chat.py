@@ -18,6 +18,7 @@ from tests.helpers.upstream import (
     Gate,
     Reply,
     Seen,
+    ThreadedUpstream,
     answer,
     chat_json,
     echo_brain,
@@ -248,6 +249,28 @@ def test_models_of_the_other_endpoint_are_refused_by_name(stage: Stage) -> None:
         assert "POST /v1/responses" in assert_refused(got, 400, "unsupported_endpoint", param="model")
         both = {"model": name, "messages": HELLO, "n": 2}
         assert_refused(stage.gateway.request("POST", PATH, body=both), 400, "unsupported_endpoint", param="model")
+
+
+def test_a_name_that_stands_for_models_of_the_other_endpoint_too_is_served_by_the_rest(tmp_path: Path) -> None:
+    models = {
+        "mixed": {"targets": ["test/gpt-5-pro", "test/a"]},
+        "both": {"targets": ["test/gpt-5-pro", "test/o1-pro"]},
+    }
+    with (
+        ThreadedUpstream(echo_brain) as upstream,
+        Gateway(upstream.url, tmp_path, config={"models": models}) as gateway,
+    ):
+
+        def chat(name: str) -> Answer:
+            return gateway.request("POST", PATH, body={"model": name, "messages": HELLO})
+
+        served = chat("mixed")
+        assert (served.status, served.headers["x-actual-model"]) == (200, "test/a")
+        assert gateway.create(model="mixed", input="Hi").headers["x-actual-model"] == "test/gpt-5-pro"
+        assert_refused(chat("both"), 400, "unsupported_endpoint", param="model")
+        ways = {name: gateway.request("GET", f"/v1/models/{name}").json["endpoints"] for name in models}
+        assert PATH in ways["mixed"]
+        assert PATH not in ways["both"]
 
 
 def test_the_refusal_of_models_is_a_setting(tmp_path: Path) -> None:

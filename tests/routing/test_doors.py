@@ -1,10 +1,11 @@
-"""Providers that are spoken to in the dialect that suits the front door."""
+"""Front doors: providers are spoken to in the dialect that suits them, and some models are only for one of them."""
 
 import pytest
 
 from antiphon.config.problems import ConfigError
+from antiphon.protocol.faults import ServerFault
 from antiphon.protocol.request import Dialect
-from antiphon.protocol.target import Ask
+from antiphon.protocol.target import Ask, Route
 from antiphon.routing.router import ModelRouter
 from tests.routing.conftest import Build
 
@@ -62,3 +63,38 @@ def test_others_have_it_where_they_speak_both(build: Build) -> None:
     assert spoken(router, "groq/m", "responses") == "chat"
     with pytest.raises(ConfigError, match="known to speak both"):
         build("providers: {acme: {base_url: 'http://acme', protocol: auto}}")
+
+
+CLOSED = """
+providers:
+  eu: {base_url: "http://eu"}
+models:
+  mixed: {targets: [eu/gpt-5-pro, eu/a, eu/openai/o1-pro]}
+  bound: {targets: [eu/gpt-5-pro, {target: eu/a, when: {tags: [x]}}]}
+  both: {targets: [eu/gpt-5-pro, eu/o1-pro]}
+routing: {fallbacks: [eu/gpt-5-pro, eu/b]}
+"""
+
+
+def verdicts(route: Route) -> dict[str, str | None]:
+    """In the order of the candidates."""
+    return {f"{one.target.provider}/{one.target.model}": one.verdict for one in route.candidates}
+
+
+@pytest.mark.parametrize("door", ["chat", "messages"])
+def test_models_for_one_endpoint_only_are_passed_over_at_the_others(build: Build, door: Dialect) -> None:
+    router = ModelRouter(build(CLOSED))
+    other = "endpoint_excluded"
+    mixed = verdicts(router.route(Ask(model="mixed", door=door)))
+    assert mixed == {"eu/a": None, "eu/b": None, "eu/gpt-5-pro": other, "eu/openai/o1-pro": other}
+    alone = verdicts(router.route(Ask(model="eu/a", door=door)))
+    assert alone == {"eu/a": None, "eu/b": None, "eu/gpt-5-pro": other}
+    with pytest.raises(ServerFault, match="its tenant or tags or the endpoint it was sent to"):
+        router.route(Ask(model="bound", door=door, fallback=False))
+
+
+def test_models_for_one_endpoint_only_are_taken_there_and_where_they_are_bridged(build: Build) -> None:
+    everywhere = {"eu/gpt-5-pro": None, "eu/a": None, "eu/openai/o1-pro": None, "eu/b": None}
+    assert verdicts(ModelRouter(build(CLOSED)).route(Ask(model="mixed"))) == everywhere
+    bridged = ModelRouter(build(CLOSED + "endpoints: {responses_only: bridge}\n"))
+    assert verdicts(bridged.route(Ask(model="mixed", door="chat"))) == everywhere

@@ -20,6 +20,7 @@ _VERDICTS: Mapping[str, str] = {
     "tool_missing": "does not have the tools",
     "region_excluded": "is in none of the regions that the request is bound to, or is for others",
     "condition_excluded": "is for other tenants or tags",
+    "endpoint_excluded": "is a model that only /v1/responses serves",
     "key_excluded": "is not for this key",
     "model_not_allowed": "is a model that the key may not use",
     "paused": "is paused",

@@ -135,6 +135,8 @@ def _web_headers(request: Request) -> WebHeaders | None:
 def check_endpoint(services: Services, request: Request) -> None:
     """Whether this model may be asked through another door than `/v1/responses`.
 
+    A name with several places is served while one of them is; the router passes the others over.
+
     Raises:
         RequestFault: 404 for an unknown model; 400 `unsupported_endpoint`, naming the right one.
     """
@@ -142,7 +144,7 @@ def check_endpoint(services: Services, request: Request) -> None:
     if rule is None:
         return
     for name in (request.model, *request.fallbacks):
-        if rule.applies(services.router.targets(name)[0].model):
+        if all(rule.applies(target.model) for target in services.router.targets(name)):
             raise RequestFault(
                 f"The model `{name[:100]}` is only served by POST /v1/responses. Send the request there.",
                 code="unsupported_endpoint",

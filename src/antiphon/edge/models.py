@@ -33,11 +33,12 @@ async def retrieve_model(services: Services, exchange: Exchange) -> None:
 
 def _with_endpoints(services: Services, info: ModelInfo) -> ModelInfo:
     """Which ways in serve the model."""
-    target = services.router.targets(info.id)[0]
+    targets = services.router.targets(info.id)
+    rule = services.responses_only
     endpoints = ["/v1/responses"]
-    if services.responses_only is None or not services.responses_only.applies(target.model):
+    if rule is None or not all(rule.applies(target.model) for target in targets):
         endpoints += ["/v1/chat/completions", "/v1/messages"]
-    if embeddings_url(target) is not None:
+    if any(embeddings_url(target) is not None for target in targets):
         endpoints.append("/v1/embeddings")
     return structs.replace(info, endpoints=tuple(endpoints))
 

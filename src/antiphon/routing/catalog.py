@@ -70,6 +70,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
         fallback: whether another place may be tried at all, where neither request nor name says so.
         tenant_regions: where the requests of a tenant may be served; anywhere for those that are not here.
         responses_only: models that no other dialect than Responses serves.
+        bridged: whether they are there for clients of other dialects all the same.
     """
 
     providers: tuple[Provider, ...] = ()
@@ -78,6 +79,7 @@ class Catalog(Struct, frozen=True, kw_only=True):
     fallback: bool = True
     tenant_regions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     responses_only: ResponsesOnly = field(default_factory=ResponsesOnly)
+    bridged: bool = False
 
 
 def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Catalog:
@@ -116,6 +118,7 @@ def build_catalog(settings: Settings, *, extra: Sequence[Provider] = ()) -> Cata
         fallback=routing.fallback,
         tenant_regions={name: lowered(regions) for name, regions in routing.tenant_regions.items()},
         responses_only=ResponsesOnly(settings.endpoints.responses_only_models),
+        bridged=settings.endpoints.responses_only == "bridge",
     )
 
 

@@ -12,10 +12,11 @@ from msgspec import Struct, structs
 from antiphon.protocol.faults import ServerFault
 from antiphon.protocol.target import Ask, Candidate, Needs, Route, Target
 from antiphon.routing import strategies
+from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.names import ALWAYS, When
 from antiphon.routing.places import Group, Member, Node, Place, places_in
 
-__all__ = ["Choice", "Health", "NothingKnown"]
+__all__ = ["Choice", "Health", "NothingKnown", "Scope"]
 
 #: More are never tried, and would only fill run records.
 _MOST_CANDIDATES = 32
@@ -63,6 +64,18 @@ class NothingKnown:
         return None
 
 
+class Scope(Struct, frozen=True):
+    """What bounds a request, wherever its model's name leads.
+
+    Attributes:
+        regions: where it may be served; `None` anywhere.
+        closed: the models that the front door does not serve; `None`: it serves all.
+    """
+
+    regions: frozenset[str] | None = None
+    closed: ResponsesOnly | None = None
+
+
 class _Order(Struct, frozen=True):
     """Places, best first; `affinity`: whether the first was chosen by it."""
 
@@ -75,13 +88,14 @@ class Choice:
     """One request's choice among places. Use `route` once.
 
     Attributes:
-        regions: where it may be served; `None` anywhere.
+        scope: where it may be served.
     """
 
-    def __init__(self, ask: Ask, health: Health, *, regions: frozenset[str] | None, chance: strategies.Chance) -> None:
+    def __init__(self, ask: Ask, health: Health, *, scope: Scope, chance: strategies.Chance) -> None:
         self._ask = ask
         self._health = health
-        self._regions = regions
+        self._regions = scope.regions
+        self._closed = scope.closed
         self._chance = chance
         self._verdicts: dict[Place, str] = {}
 
@@ -94,6 +108,8 @@ class Choice:
         for node in nodes:
             self._apply_conditions(node, None)
         seen = [place for node in nodes for place in places_in(node)]
+        if self._closed is not None:
+            self._apply_door(nodes[0], seen, self._closed)
         left = [place for place in seen if place not in self._verdicts]
         if not left:
             raise _no_candidate(self._ask, self._verdicts.values())
@@ -126,6 +142,14 @@ class Choice:
             when.tenants and self._ask.tenant not in when.tenants
         )
         return "condition_excluded" if unmet else None
+
+    def _apply_door(self, named: Node, places: Iterable[Place], closed: ResponsesOnly) -> None:
+        """Note the models that are not for this front door; not if all that was asked for are: it tells that itself."""
+        if all(closed.applies(place.target.model) for place in places_in(named)):
+            return
+        for place in places:
+            if closed.applies(place.target.model):
+                self._verdicts.setdefault(place, "endpoint_excluded")
 
     def _apply_needs(self, places: list[Place]) -> list[Place]:
         """The places that can serve it; all, where none seems to: then the provider shall tell."""
@@ -234,6 +258,7 @@ def _no_candidate(ask: Ask, verdicts: Iterable[str]) -> ServerFault:
     reasons = {
         "region_excluded": "its regions",
         "condition_excluded": "its tenant or tags",
+        "endpoint_excluded": "the endpoint it was sent to",
     }
     why = " or ".join(reasons[verdict] for verdict in sorted(set(verdicts)))
     return ServerFault(

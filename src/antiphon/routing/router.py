@@ -16,7 +16,7 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import Dialect
 from antiphon.protocol.target import Ask, Route, Target
 from antiphon.routing.catalog import Catalog
-from antiphon.routing.choosing import Choice, Health, NothingKnown
+from antiphon.routing.choosing import Choice, Health, NothingKnown, Scope
 from antiphon.routing.facts import ModelFacts, common
 from antiphon.routing.names import Rule
 from antiphon.routing.places import Node, Place, places_in
@@ -27,6 +27,8 @@ __all__ = ["ModelInfo", "ModelRouter", "PriceInfo"]
 
 _CACHED_NAMES = 2048
 _LONGEST_NAME = 256
+#: Those that do not serve every model.
+_OTHER_DOORS = frozenset({"chat", "messages"})
 
 
 class PriceInfo(Struct, frozen=True, kw_only=True):
@@ -101,6 +103,7 @@ class ModelRouter:
         self._fallbacks = catalog.fallbacks
         self._fallback = catalog.fallback
         self._tenant_regions = catalog.tenant_regions
+        self._closed = None if catalog.bridged else catalog.responses_only
         self._by_door = any(provider.by_door for provider in catalog.providers)
         self._created = created
         self._health = health or NothingKnown()
@@ -132,7 +135,8 @@ class ModelRouter:
         nodes = [found.resolved.node]
         if allowed:
             nodes += self._behind(ask, found.resolved.rule)
-        choice = Choice(ask, self._health, regions=self._regions(ask), chance=self._chance)
+        scope = Scope(self._regions(ask), self._closed if ask.door in _OTHER_DOORS else None)
+        choice = Choice(ask, self._health, scope=scope, chance=self._chance)
         return choice.route(nodes, fallback=allowed)
 
     def is_listed(self, model: str) -> bool:
