@@ -1,6 +1,7 @@
 """Where requests go when a name has several places, over real sockets, with two scripted providers."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,3 +157,30 @@ def test_headers_that_cannot_be_kept_are_refused(gateway: Gateway, name: str, va
 def test_headers_are_read_at_every_door(gateway: Gateway, path: str) -> None:
     body = {"model": "both", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
     assert gateway.request("POST", path, body=body, headers={"x-antiphon-region": "a b"}).status == 400
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "credential"), (402, "quota"), (429, "rate"), (500, "server")])
+@pytest.mark.parametrize("fallback", [False, True])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_another_key_of_the_same_place_is_no_fallback(
+    tmp_path: Path, status: int, code: str, fallback: bool, streamed: bool
+) -> None:
+    """So it is also asked where the request wants no other place, and the client is not told of one."""
+
+    def brain(request: Seen) -> Reply:
+        first = request.headers["authorization"] == "Bearer sk-a"
+        return error(status, code) if first else answer_like(request, "Hello.")
+
+    two = {"api_keys": {"a": "sk-a", "b": "sk-b"}, "key_strategy": "ordered"}
+    with ThreadedUpstream(brain) as upstream:
+        config = {
+            "providers": {"two": {"base_url": upstream.url, **two}, "other": {"base_url": upstream.url}},
+            "routing": {"fallbacks": ["other/m"]},
+            "retries": {"attempts": 3, "max_wait_s": 0},
+        }
+        with Gateway(None, tmp_path, config=config) as gateway:
+            got = gateway.create(model="two/m", input="Hi", stream=streamed, fallback_enabled=fallback)
+    assert got.status == 200, got.body
+    assert got.headers["x-actual-model"] == "two/m"
+    assert "x-fallback-used" not in got.headers
+    assert upstream.requests[-1].headers["authorization"] == "Bearer sk-b"

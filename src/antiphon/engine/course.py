@@ -45,6 +45,7 @@ class Course:
         "_attempts",
         "_candidates",
         "_clock",
+        "_first",
         "_health",
         "_policy",
         "_reason",
@@ -62,6 +63,7 @@ class Course:
         self._health = parts.health
         self._record = record
         self._at = 0
+        self._first: int | None = None  # the position that was chosen first
         self._attempts = 0
         self._repeats = 0  # of the candidate that is being asked
         self._reason: str | None = None  # why it is not the first one
@@ -76,6 +78,8 @@ class Course:
             return None
         self._at = others[0]
         self.left.remove(self._at)
+        if self._first is None:
+            self._first = self._at
         self._repeats = 0
         return self._candidates[self._at]
 
@@ -134,14 +138,19 @@ class Course:
         await asyncio.sleep(decision.wait_s)
 
     def fallback(self) -> Fallback | None:
-        """What to tell when another place answers than the one that was asked for."""
+        """What to tell when another place answers than the one that was asked for. Another key is no other place."""
         if self._reason is not None:
-            return Fallback(self._asked.model, self._reason)
+            return None if self._is_first_place() else Fallback(self._asked.model, self._reason)
         name = self._candidates[self._at].model
         if name == self._asked.model or name not in self._asked.fallbacks:
             return None
         verdicts = (candidate.verdict for candidate in self._candidates if candidate.verdict is not None)
         return Fallback(self._asked.model, next(verdicts, "not_available"))
+
+    def _is_first_place(self) -> bool:
+        """Whether this is the place that was chosen first, be it with another of its keys."""
+        first, now = self._candidates[self._first or 0].target, self._candidates[self._at].target
+        return (first.provider, first.model) == (now.provider, now.model)
 
     def to_tell(self, fault: Fault) -> Fault:
         """The last fault, but rather one that passes than one that only the operator can mend."""
