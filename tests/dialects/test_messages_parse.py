@@ -557,6 +557,7 @@ WRONG: list[tuple[Json, str | None]] = [
     ({"metadata": {"user_id": 5}}, "metadata.user_id"),
     (clearing(trigger={"type": "tool_uses", "value": -1}), "context_management.edits.value"),
     (clearing(keep="all"), "context_management.edits"),
+    ({"cache_control": []}, "cache_control"),
 ]
 
 

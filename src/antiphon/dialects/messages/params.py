@@ -116,7 +116,7 @@ class CountParams(Struct, frozen=True, kw_only=True):
     context_management: ContextParams | None = None
     web_results_count: Annotated[int, Meta(ge=1, le=10)] | None = None
     web_content_length: WebLength | None = None
-    cache_control: Raw = NULL
+    cache_control: dict[str, Raw] | None = None
     betas: list[str] | None = None
 
 

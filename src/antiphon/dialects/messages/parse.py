@@ -183,7 +183,7 @@ class _Prompt:
 
     def _note(self, params: CountParams, names: Sequence[str], vendor_only: dict[str, None]) -> None:
         """Name what only an upstream of the same vendor can be told."""
-        if params.cache_control != NULL or _marked(params.system):
+        if params.cache_control is not None or _marked(params.system):
             vendor_only["cache_control"] = None
         if params.thinking is not None and params.thinking.budget_tokens is not None:
             vendor_only["thinking.budget_tokens"] = None
