@@ -197,6 +197,26 @@ def test_what_one_cannot_be_told_is_told_another(tmp_path: Path) -> None:
         assert len(record["attempts"]) == 1
 
 
+def test_who_is_asked_again_because_the_next_cannot_be_told_is_the_one_that_served(tmp_path: Path) -> None:
+    native = {"protocol": "responses", "quirks": "openai"}
+    with open_pair(tmp_path, both=native, second={"protocol": "chat", "quirks": "generic"}) as pair:
+        spoken = {"id": "r", "object": "response", "status": "completed", "model": "m", "output": [_message("Now.")]}
+        pair.script(
+            [error(429, "Slow down.", headers={"retry-after-ms": "10"}), answer(spoken)],
+            answer(chat_json("Not asked.")),
+        )
+        response, got = pair.whole(tools=[{"type": "image_generation"}])
+        assert output_text(response) == "Now."
+        assert pair.asked == [2, 0]
+        assert "x-fallback-used" not in got.headers
+        record = pair.record(response["id"])
+        assert [(one["target"], one["verdict"]) for one in record["candidates"]] == [
+            (f"one/{pair.model}", "served"),
+            (f"two/{pair.model}", "tool_missing"),
+        ]
+        assert [one.get("decision") for one in record["attempts"]] == ["retry", None]
+
+
 def _message(text: str) -> Json:
     part = {"type": "output_text", "text": text, "annotations": []}
     return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}

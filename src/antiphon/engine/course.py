@@ -43,6 +43,7 @@ class Course:
         "_asked",
         "_at",
         "_attempts",
+        "_before",
         "_candidates",
         "_clock",
         "_first",
@@ -66,6 +67,7 @@ class Course:
         self._first: int | None = None  # the position that was chosen first
         self._attempts = 0
         self._repeats = 0  # of the candidate that is being asked
+        self._before = (0, 0)  # these two, of the one before it
         self._reason: str | None = None  # why it is not the first one
         self._told: Fault | None = None
         self.left = [0] if len(route.candidates) == 1 else _open(route.candidates)
@@ -76,6 +78,8 @@ class Course:
         others = self.left if after is None else self._others(after)
         if not others:
             return None
+        if after is not None:
+            self._before = (self._at, self._repeats)
         self._at = others[0]
         self.left.remove(self._at)
         if self._first is None:
@@ -84,8 +88,9 @@ class Course:
         return self._candidates[self._at]
 
     def unable(self, fault: RequestFault) -> None:
-        """This candidate cannot be told what is asked."""
+        """This candidate cannot be told what is asked. The one before may be asked again, and is the one again."""
         self.judge(_unable(fault))
+        self._at, self._repeats = self._before
         self._reason = self._reason or fault.code or fault.type
 
     def judge(self, verdict: str) -> None:
