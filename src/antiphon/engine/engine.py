@@ -161,6 +161,7 @@ class Engine:
         while True:
             await asyncio.sleep(min(1.0, self._parts.limits.run_s / 4))
             now = self._parts.clock.monotonic()
+            self._parts.retries.budget.tick(now)
             for run in tuple(self._live.values()):
                 if run.ends_by_s < now:
                     run.abort(run_timeout())
