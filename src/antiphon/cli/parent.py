@@ -105,8 +105,9 @@ class _Parent:
         serving, model = self._serving, self._model
         return Begin(
             number=number,
-            file=self._settings.origin.file,
+            file=serving.settings.origin.file,
             files=self._settings.origin.files,
+            first_files=serving.settings.origin.files,
             overrides=serving.overrides,
             sockets=tuple(each.fileno() for each in serving.sockets),
             model=None if model is None else Model(model.base_url, model.api_key.value, model.context),

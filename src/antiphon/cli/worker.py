@@ -33,6 +33,7 @@ from antiphon.cli.worker_messages import (
     Totals,
     line,
 )
+from antiphon.config.changes import with_fixed
 from antiphon.config.load import load
 from antiphon.config.problems import ConfigError
 from antiphon.config.settings import Settings
@@ -216,12 +217,19 @@ class _Worker:
         return counted(services) if services is not None else ()
 
     def _settings(self, files: Mapping[str, str]) -> Settings:
+        """As the files say; what needs a restart as it was when the parent started, so that it is alike in all."""
         begin = self._begin
-        settings = begin.overrides.over(load(Path(begin.file) if begin.file else None, os.environ, files=files))
+        settings = self._read(files)
+        if files != begin.first_files:
+            settings, _ = with_fixed(self._read(begin.first_files), settings)
         server = settings.server
         # What all may hold together is shared out.
         bodies_mib = max(server.max_body_mib, server.max_memory_bodies_mib // server.workers)
         return structs.replace(settings, server=structs.replace(server, max_memory_bodies_mib=bodies_mib))
+
+    def _read(self, files: Mapping[str, str]) -> Settings:
+        begin = self._begin
+        return begin.overrides.over(load(Path(begin.file) if begin.file else None, os.environ, files=files))
 
 
 if __name__ == "__main__":

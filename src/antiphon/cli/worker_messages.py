@@ -42,12 +42,14 @@ class Begin(Struct, frozen=True, kw_only=True, tag=True):
     Attributes:
         number: the worker's own, from 1 on.
         files: the texts that the settings are made of, so that all workers have the same, now and later.
+        first_files: those that the parent began with. What cannot change while it lives is as they say.
         sockets: descriptors of the sockets that listen, or will.
     """
 
     number: int
     file: str
     files: Mapping[str, str]
+    first_files: Mapping[str, str]
     overrides: Overrides
     sockets: tuple[int, ...]
     model: Model | None
