@@ -81,6 +81,7 @@ ANSWERS: dict[str, object] = {
                 "engine": "x",
             },
             {"title": "Elsewhere", "url": "https://c.example/2", "content": None, "publishedDate": None},
+            {"title": "", "url": None, "content": "", "kvmap": {"a table": "no page"}},
         ],
         "unresponsive_engines": [["y", "timeout"]],
     },

@@ -15,7 +15,7 @@ __all__ = ["Searxng"]
 
 
 class _Result(Struct, frozen=True):
-    url: str = ""
+    url: str | None = None  # null for results that are no pages, such as tables
     title: str | None = None
     content: str | None = None
     published: str | None = field(default=None, name="publishedDate")
@@ -43,4 +43,5 @@ class Searxng:
         return [
             Hit(one.url, plain_text(one.title or ""), plain_text(one.content or ""), one.published or "")
             for one in answer.results
+            if one.url
         ]
