@@ -1,17 +1,22 @@
 """Pages over real sockets: what is read of them, and what hostile ones cannot do."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from msgspec.structs import replace
 
 from antiphon.protocol.records import Tenant
+from antiphon.tools.web.cache import TenantCache
 from antiphon.tools.web.domains import DomainFilter
 from antiphon.tools.web.extract import Page
 from antiphon.tools.web.page import PageFault, PageReader, PageSettings
+from antiphon.tools.web.robots import Robots
+from antiphon.tools.web.shown import found_places
 from antiphon.upstream.addresses import AddressPolicy
+from antiphon.upstream.fetch import FetchSettings, GuardedFetcher
 from tests.helpers.web import SmallWeb, article, moved, reply, silence, small_web
 
 T = TypeVar("T")
@@ -85,7 +90,14 @@ def test_plain_text_and_json_are_read_as_they_are() -> None:
     assert read("/a", serve("/a", "Grüße\n<b>".encode(), "text/plain; charset=utf-8")).text == "Grüße\n<b>"
     assert read("/a", serve("/a", b'{"a": 1}', "application/json")).text == '{"a": 1}'
     assert read("/a", serve("/a", "Grüße".encode("latin-1"), "text/plain; charset=ISO-8859-1")).text == "Grüße"
-    assert read("/a", serve("/a", b"x", "text/plain; charset=no-such")).text == "x"
+    for charset in ("no-such", "idna", "undefined", "hex"):
+        assert read("/a", serve("/a", b"x", f"text/plain; charset={charset}")).text == "x"
+
+
+def test_a_charset_that_is_none_takes_no_time() -> None:
+    body = b"a" * 500_000 + b"-" + b"b" * 500_000
+    page = read("/a", serve("/a", body, "text/plain; charset=punycode"))  # a minute as what it claims to be
+    assert len(page.text) == len(body)
 
 
 def test_charset_of_a_page_may_stand_in_the_page() -> None:
@@ -213,6 +225,18 @@ def test_robots_txt_that_is_not_there_permits_and_one_that_is_broken_does_not(
     assert read("/a", prepare, robots=False).text
 
 
+def test_what_is_kept_of_sites_without_rules_is_bounded() -> None:
+    async def play(web: SmallWeb) -> list[str]:
+        policy = AddressPolicy.allowing([f"{name}.example.com" for name in "abcde"], ports=[web.port])
+        kept: TenantCache[Any] = TenantCache(max_bytes=2100, keep_s=900.0, monotonic=Now())
+        robots = Robots(GuardedFetcher(FetchSettings(policy=policy), resolve=web.resolve), kept)
+        for name in ("a", "b", "c", "d", "e", "a"):
+            assert await robots.permits(Tenant("t"), web.url("/", f"{name}.example.com"))
+        return web.asked
+
+    assert len(run(play)) == 6  # room for four
+
+
 def test_page_is_kept_for_its_tenant_for_its_time() -> None:
     async def play(web: SmallWeb) -> list[str]:
         clock = Now()
@@ -256,3 +280,12 @@ def test_cancel_closes_the_connection() -> None:
         return await asyncio.wait_for(web.left.wait(), 5)
 
     assert run(play)
+
+
+def test_places_on_a_hostile_page_are_counted_up_to_a_bound() -> None:
+    begun = time.process_time()
+    said = found_places(Page("https://a.example", "", "a" * 2_000_000), "a", mark="m")
+    assert "1000 places or more, the first 8:" in said
+    said = found_places(Page("https://a.example", "", ("a " * 99 + "b ") * 10_000), "a " * 100, mark="m")
+    assert "or more" in said
+    assert time.process_time() - begun < 1.0

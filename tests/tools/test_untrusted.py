@@ -1,5 +1,7 @@
 """Words of strangers stay inside their marks."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +69,10 @@ def test_what_nobody_can_see_is_left_out() -> None:
 def test_ordinary_text_stays_as_it_is() -> None:
     text = "if a < b and [x] > c: 👩‍🍳 «quoté»\n\n```html\n<p>web content</p>\n```\n\tநி"
     assert cleaned(text) == text
+
+
+@pytest.mark.parametrize("begin", ["<", "<<", "</"])
+def test_what_a_hostile_page_holds_takes_no_time(begin: str) -> None:
+    begun = time.process_time()
+    cleaned(begin + " " * 100_000 + "x")
+    assert time.process_time() - begun < 1.0  # 40 s where spaces are counted over and over

@@ -1,5 +1,6 @@
 """From the bytes of a page to text that a model can read. Runs in a thread, which nobody can stop: see `LIMIT`."""
 
+import codecs
 import html
 import re
 
@@ -25,6 +26,8 @@ _HTML = ("text/html", "application/xhtml+xml")
 #: 15 s at twice as much (measured with trafilatura 2.3).
 _HTML_BYTES = 1024 * 1024
 _TITLE = re.compile(r"<title[^>]{0,200}>(.{0,500}?)</title", re.IGNORECASE | re.DOTALL)
+#: Python's codecs that are no charsets: the first takes time that grows with the square, the others always raise.
+_NO_CHARSETS = ("punycode", "idna", "undefined")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", re.IGNORECASE)
 
 
@@ -68,6 +71,7 @@ def _main_text(source: str, url: str) -> str:
 
 def _decoded(body: bytes, charset: str) -> str:
     try:
-        return body.decode(charset or "utf-8", "replace")
-    except LookupError:
+        known = codecs.lookup(charset or "utf-8").name not in _NO_CHARSETS
+        return body.decode(charset or "utf-8", "replace") if known else body.decode("utf-8", "replace")
+    except (LookupError, ValueError):  # the latter for what cannot even be a name
         return body.decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from antiphon.protocol.records import Tenant
 from antiphon.tools.web.cache import TenantCache
 from antiphon.tools.web.domains import DomainFilter
 from antiphon.tools.web.extract import KINDS, Page, page_of
-from antiphon.tools.web.robots import ROBOTS_BYTES, Robots
+from antiphon.tools.web.robots import ROBOTS_BYTES, ROBOTS_CACHE_BYTES, Robots
 from antiphon.upstream.addresses import AddressPolicy
 from antiphon.upstream.fetch import FetchSettings, GuardedFetcher, Resolve, system_resolve
 
@@ -63,7 +63,7 @@ class PageReader:
         small = FetchSettings(policy=settings.policy, max_bytes=ROBOTS_BYTES, total_s=min(_ROBOTS_S, settings.total_s))
         self._robots = Robots(
             GuardedFetcher(small, resolve=resolve),
-            TenantCache(max_bytes=8 * ROBOTS_BYTES, keep_s=settings.cache_s, monotonic=monotonic),
+            TenantCache(max_bytes=ROBOTS_CACHE_BYTES, keep_s=settings.cache_s, monotonic=monotonic),
         )
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="page")
 

@@ -1,8 +1,10 @@
 """What sites say about being read by programs (RFC 9309), asked through the guarded fetcher and remembered a while.
 
-The parser is Protego. It only ever sees text of bounded size; its matching takes time in proportion to that.
+The parser is Protego. It only ever sees text of bounded size; its matching takes time in proportion to that, and its
+parsing up to a second, so it parses in a thread.
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -16,12 +18,16 @@ from antiphon.upstream.fetch import GuardedFetcher
 if TYPE_CHECKING:
     from protego import Protego
 
-__all__ = ["ROBOTS_BYTES", "USER_AGENT", "Robots"]
+__all__ = ["ROBOTS_BYTES", "ROBOTS_CACHE_BYTES", "USER_AGENT", "Robots"]
 
 #: The name to which rules apply; the first word of what the fetcher calls itself.
 USER_AGENT = "antiphon"
 #: The standard asks for at least 500 KiB.
 ROBOTS_BYTES = 512 * 1024
+#: What is kept of all sites; a quarter of it holds the rules of one.
+ROBOTS_CACHE_BYTES = 64 * ROBOTS_BYTES
+#: What rules take in memory, for each byte of their text (up to 66 where all of them are patterns), and besides.
+_GROWTH, _BESIDES = 15, 512
 
 
 class _Rules(Struct, frozen=True):
@@ -46,7 +52,7 @@ class Robots:
         rules = self._cache.get(tenant, site)
         if rules is None:
             rules, size = await self._asked(site)
-            self._cache.put(tenant, site, rules, size=size)
+            self._cache.put(tenant, site, rules, size=_GROWTH * size + _BESIDES)
         return rules.permits(url)
 
     async def _asked(self, site: str) -> tuple[_Rules, int]:
@@ -59,4 +65,5 @@ class Robots:
             return _Rules(found.status < 500), 0
         from protego import Protego  # noqa: PLC0415 - an extra
 
-        return _Rules(Protego.parse(found.body.decode("utf-8", "replace"))), len(found.body)
+        parsed = await asyncio.to_thread(Protego.parse, found.body.decode("utf-8", "replace"))
+        return _Rules(parsed), len(found.body)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from antiphon.tools.web.engine import Hit
 from antiphon.tools.web.extract import Page
@@ -10,6 +11,9 @@ from antiphon.tools.web.untrusted import CITE, DATA, cleaned, wrapped
 __all__ = ["failure", "found_places", "page_part", "parts_of", "results"]
 
 _MOST_PLACES = 8
+#: Places are counted up to here, and of a pattern so many words are looked for: a page may be one letter many times.
+_MOST_COUNTED = 1000
+_MOST_WORDS = 16
 _AROUND = 200
 
 
@@ -43,15 +47,17 @@ def page_part(page: Page, part: int, *, chars: int, mark: str) -> str:
 
 def found_places(page: Page, pattern: str, *, mark: str) -> str:
     """The places where words stand in a page. Spaces and capitals do not matter; there are no wildcards."""
-    words = [re.escape(word) for word in pattern.split()]
-    found = list(re.finditer(r"\s+".join(words), page.text, re.IGNORECASE)) if words else []
+    words = [re.escape(word) for word in pattern.split()[:_MOST_WORDS]]
+    places_found = re.finditer(r"\s++".join(words), page.text, re.IGNORECASE) if words else iter(())
+    found = list(islice(places_found, _MOST_COUNTED))
     if not found:
         return "These words are not on the page. Try fewer words, or open the page."
     places = []
     for one in found[:_MOST_PLACES]:
         start, end = max(0, one.start() - _AROUND), min(len(page.text), one.end() + _AROUND)
         places.append(f"… {' '.join(page.text[start:end].split())} …")
-    head = f"{len(found)} places, the first {len(places)}:" if len(found) > len(places) else f"{len(found)} places:"
+    count = f"{len(found)} places" if len(found) < _MOST_COUNTED else f"{len(found)} places or more"
+    head = f"{count}, the first {len(places)}:" if len(found) > len(places) else f"{count}:"
     block = wrapped("\n\n".join([f"{_line(page.title, 300)}\n{page.url}", *places]), mark=mark)
     return f"{DATA}\n{head}\n{block}\n{CITE}"
 

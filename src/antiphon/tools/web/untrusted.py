@@ -22,11 +22,12 @@ CITE = (
     "When you use a source, cite it right behind the statement as a Markdown link with its address: [title](address)."
 )
 
-_TAG = re.compile(r"<(?=\s*/?\s*web_content)", re.IGNORECASE)
+#: Spaces are never given back (`*+`): a page of `<` and spaces would else take seconds.
+_TAG = re.compile(r"<(?=\s*+/?+\s*+web_content)", re.IGNORECASE)
 #: `<|im_start|>`, `<|eot_id|>`, `[INST]`, `<<SYS>>`, `<start_of_turn>`, `<s>`: marks of chat templates.
 _TEMPLATE = re.compile(
     r"<(?=[|\uff5c])|(?<=[|\uff5c])>|\[(?=/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\])"
-    r"|<(?=<\s*/?\s*SYS>>)|<(?=/?s>)|<(?=(?:start|end)_of_turn>)|<(?=/?(?:bos|eos|tool_call|tool_response)>)",
+    r"|<(?=<\s*+/?+\s*+SYS>>)|<(?=/?s>)|<(?=(?:start|end)_of_turn>)|<(?=/?(?:bos|eos|tool_call|tool_response)>)",
     re.IGNORECASE,
 )
 _APART = {"<": "\u2039", ">": "\u203a", "[": "\u27e6"}
