@@ -82,6 +82,22 @@ def test_text_behind_a_search_is_another_message_with_offsets_of_its_own(stage: 
     assert sum(len(part["annotations"]) for part in messages) == 2
 
 
+def test_text_beside_a_call_of_the_clients_has_right_offsets(stage: Stage, web: ThreadedWeb) -> None:
+    url = web.web.url("/bread", "127.0.0.1")
+
+    def talks_between(request: Seen) -> Reply:
+        if not results(request):
+            return stream(*tool_call_chunks("web_search", '{"query":"bread"}'))
+        opened, piece, *pieces = tool_call_chunks("weather", '{"city":"Rome"}')
+        begin, after = (text_chunks(text)[1] for text in ("Hello 👩‍🍳. ", f"Or {url} then."))
+        return stream(opened, piece, begin, *pieces[:-2], after, *pieces[-2:])
+
+    checked = stage.model(talks_between).stream("Hi", tools=[SEARCH, WEATHER])
+    (part,) = (item["content"][0] for item in checked.response["output"] if item["type"] == "message")
+    (note,) = part["annotations"]
+    assert part["text"][note["start_index"] : note["end_index"]] == url
+
+
 def too_long_at_first(request: Seen) -> Reply:
     """A model for which three results are too many."""
     shown = results(request)

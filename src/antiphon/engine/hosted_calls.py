@@ -65,13 +65,15 @@ class HostedCalls:
     """
 
     __slots__ = (
-        "_cited", "_citer", "_key", "_open", "_others", "_owners", "_relayed", "_single", "calls", "notices",
+        "_cited", "_citer", "_clients", "_key", "_open", "_others", "_owners", "_relayed", "_single", "calls",
+        "notices",
     )  # fmt: skip
 
     def __init__(self, owners: Mapping[str, OpenedTool], *, single: bool = False) -> None:
         self._owners = owners
         self._single = single
         self._open: dict[Key, HostedCall | None] = {}
+        self._clients: set[Key] = set()
         self._others = 0  # calls of the client's functions
         self._cited = tuple(dict.fromkeys(owners.values()))
         self._citer: Sequence[Citer] = ()
@@ -98,7 +100,7 @@ class HostedCalls:
             self._text(delta, out)
             return
         spoken = self._key
-        if not isinstance(delta, Annotation):
+        if self._ends_text(delta):
             self._end_text(out)
         if isinstance(delta, CallOpened):
             if self._takes(delta.key, delta.name, namespace=delta.namespace):
@@ -115,6 +117,17 @@ class HostedCalls:
             return
         out.append(delta)
 
+    def _ends_text(self, delta: OutputDelta) -> bool:
+        """Whether a message ends there. It goes on behind a piece of a call that stays open beside it."""
+        match delta:
+            case Annotation() | CallArguments():
+                return False
+            case Closed(key=key):
+                return key == self._key
+            case Seal(key=key):
+                return key != self._key and key not in self._open and key not in self._clients
+        return True
+
     def _takes(self, key: Key, name: str, *, namespace: str | None) -> bool:
         """A call begins. Whether it is not for the client."""
         opened = None if namespace else self._owners.get(name)
@@ -127,6 +140,7 @@ class HostedCalls:
             return True
         if opened is None:
             self._open.pop(key, None)
+            self._clients.add(key)
             self._others += 1
             return False
         call = self._open[key] = HostedCall(name, opened, self._others)
