@@ -205,3 +205,14 @@ def test_the_tool_runs_here_where_the_place_that_answers_has_none(house: House, 
     else:
         assert kinds(response) == ["message"]
         assert response["tools"] == [SEARCH]
+
+
+def test_a_tool_that_a_suffix_filled_in_is_not_there_either(hosted: Matrix) -> None:
+    search = Call("call_1", "web_search", {"query": "bread"})
+    model = plays(hosted, "native", [search], [Words("Done.")], offer=Offer())
+    body = {"model": f"{model.provider}/{model.model}:web", "input": "Hi", "tools": [NAMESPACE]}
+    got = hosted.gateway.request("POST", "/v1/responses", body=body)
+    assert got.status == 200, got.body
+    told = [tool["name"] for tool in model.requests[0].json["tools"]]
+    assert told == ["crm", "web_search", "open_page", "find_in_page"]
+    assert check_response(got.json)["tools"][1]["type"] == "web_search"

@@ -4,12 +4,12 @@ Through every door alike: the suffix and the fields become the dialect's own sea
 behind sees a request as any other, and an upstream of the same dialect is never sent what it does not know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from antiphon.protocol.request import WEB_SEARCH, HostedTool, Notice, Request, WebLength
+from antiphon.protocol.request import WEB_SEARCH, HostedTool, Notice, Request, Tool, WebLength
 
 __all__ = ["WebWish", "read_web_wish"]
 
@@ -46,7 +46,12 @@ class WebWish(Struct, frozen=True):
             return structs.replace(request, notices=(*request.notices, *notices))
         tools = tuple(self._filled(tool) if isinstance(tool, HostedTool) else tool for tool in request.tools)
         return structs.replace(
-            request, tools=tools, asked_model=self.asked_model, web=bool(self.asked_model), web_results=self.results
+            request,
+            tools=tools,
+            tools_echo=_echoed(request, tools),
+            asked_model=self.asked_model,
+            web=bool(self.asked_model),
+            web_results=self.results,
         )
 
     def _filled(self, tool: HostedTool) -> HostedTool:
@@ -93,6 +98,18 @@ def _add_tool(fields: dict[str, object], request: Request) -> None:
     tool: object = _ANTHROPIC if request.dialect == "messages" else {"type": WEB_SEARCH, **sized}
     tools = fields.get("tools")
     fields["tools"] = [*((_listed.decode(tools) or ()) if isinstance(tools, Raw) else ()), tool]
+
+
+def _echoed(request: Request, tools: Sequence[Tool]) -> Raw | None:
+    """The tools in canonical form, with what was filled in: whoever takes a tool out of them looks for it as it is."""
+    if request.tools_echo is None:
+        return None
+    filled = {
+        bytes(before.raw): after.raw
+        for before, after in zip(request.tools, tools, strict=True)
+        if isinstance(before, HostedTool) and isinstance(after, HostedTool)
+    }
+    return Raw(_encode([filled.get(bytes(raw), raw) for raw in _listed.decode(request.tools_echo) or ()]))
 
 
 def _sized(length: WebLength | None) -> dict[str, str]:
