@@ -35,7 +35,7 @@ ERROR_CODES = (
     ErrorCode(400, "invalid_value", "A field has the wrong type or value; `param` names it."),
     ErrorCode(400, "missing_required_parameter", "A field is missing; `param` names it."),
     ErrorCode(400, "unsupported_parameter", "A field asks for what this gateway or this model does not have."),
-    ErrorCode(400, "invalid_function_parameters", "A function's parameters cannot be held to by a model that does not call by itself."),
+    ErrorCode(400, "invalid_function_parameters", "A model that cannot call cannot be held to these parameters."),
     ErrorCode(400, "unsupported_endpoint", "The model is not served here; the message says where, or why."),
     ErrorCode(400, "fidelity_refused", "The model is configured as `strict`, and something could not be done exactly."),
     ErrorCode(400, "previous_response_not_found", "`previous_response_id` names nothing that is stored for you."),
