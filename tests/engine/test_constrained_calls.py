@@ -294,10 +294,47 @@ def test_the_messages_door(house: House) -> None:
         assert (call["name"], call["input"]) == ("set_heat", msgspec.json.decode(ARGUMENTS))
 
 
-def test_a_name_may_say_otherwise_than_its_provider(tmp_path: Path) -> None:
+def test_the_smallest_models_are_to_answer_after_two_calls(house: House, tmp_path: Path) -> None:
+    calls = [
+        item
+        for number in "123"
+        for item in (
+            {"type": "function_call", "call_id": number, "name": "set_heat", "arguments": ARGUMENTS},
+            {"type": "function_call_output", "call_id": number, "output": "done"},
+        )
+    ]
+    user = {"role": "user", "content": "Heat the kitchen."}
+    house.script('"set_heat"', CALL)
+    house.response(input=[user, *calls])
+    assert len(house.heard) == 2
+    with open_house(tmp_path, quirks="llamacpp", calls=None) as small:
+        small.script("It is warm.")
+        assert output_text(small.response(model="test/smollm2", input=[user, *calls[:4]])) == "It is warm."
+        small.script('"set_heat"', CALL)
+        small.response(model="test/smollm2", input=[user, *calls[:4], user])
+        assert len(small.heard) == 2
+
+
+def test_models_that_call_are_sent_what_they_always_were(tmp_path: Path) -> None:
+    function = {"name": "set_heat", "description": "Heats a room.", "parameters": PARAMETERS}
+    said = [{"role": "user", "content": "Heat the kitchen."}]
+    doors: list[tuple[str, Json]] = [
+        ("responses", {"input": said, "tools": [HEAT], "tool_choice": "required"}),
+        ("responses", {"input": said, "tools": [HEAT, WEATHER]}),
+        ("chat/completions", {"messages": said, "tools": [{"type": "function", "function": function}]}),
+        ("messages", {"messages": said, "max_tokens": 9, "tools": [{"name": "set_heat", "input_schema": PARAMETERS}]}),
+    ]
     with ThreadedUpstream(lambda seen: answer_like(seen, "It is warm.")) as upstream:
-        entry = {"base_url": upstream.url, "protocol": "chat", "api_key": "sk-up", "calls": "constrained"}
-        models = {"able": {"target": "test/m", "calls": "native"}}
-        with Gateway(None, tmp_path, config={"providers": {"test": entry}, "models": models}) as gateway:
-            gateway.create(model="able", input="Hi", tools=[HEAT])
-            assert upstream.requests[0].json["tools"]
+        entry = {"base_url": upstream.url, "protocol": "chat", "api_key": "sk-up"}
+        providers = {"plain": entry, "weak": {**entry, "calls": "constrained"}}
+        models = {"able": {"target": "weak/m", "calls": "native"}}
+        with Gateway(None, tmp_path, config={"providers": providers, "models": models}) as gateway:
+            for door, body in doors:
+                for stream in (False, True):
+                    for model in ("plain/m", "able"):
+                        asked = {"model": model, "stream": stream, **body}
+                        assert gateway.request("POST", f"/v1/{door}", body=asked).status == 200
+        sent = [seen.body for seen in upstream.requests]
+        assert len(sent) == 4 * len(doors)
+        assert sent[::2] == sent[1::2]
+        assert all(b'"tools":' in body and b"response_format" not in body for body in sent)

@@ -258,7 +258,7 @@ def with_request(plan: Plan, request: Request) -> Plan:
 
 
 def _question(call: Call, media: Mapping[str, str]) -> Call | None:
-    first = first_question(call.codec, call.request)
+    first = first_question(call.codec, call.request, call.target)
     if first is None:
         return None
     codec, request = first

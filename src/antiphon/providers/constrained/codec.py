@@ -14,7 +14,7 @@ from antiphon.protocol.target import Target
 from antiphon.providers.base import Codec, Decoder, Encoded, InlineMedia
 from antiphon.providers.constrained.asking import answering, ask_first, calling, forced, offered, without_tools
 from antiphon.providers.constrained.reader import CallReader
-from antiphon.providers.constrained.retelling import has_calls, retold
+from antiphon.providers.constrained.retelling import calls_since_user, has_calls, retold
 from antiphon.providers.names import ToolNames
 from antiphon.providers.registry import effective
 
@@ -28,9 +28,15 @@ def constrained(codec: Codec, request: Request, target: Target) -> Codec:
     return ConstrainedCodec(codec)
 
 
-def first_question(codec: Codec, request: Request) -> tuple[Codec, Request] | None:
-    """What to ask before the request itself, in whose words; `None` where it is clear whether to call."""
+def first_question(codec: Codec, request: Request, target: Target) -> tuple[Codec, Request] | None:
+    """What to ask before the request itself, in whose words; `None` where it is clear whether to call.
+
+    Once it has called as often in this turn as such a model sensibly does, it is to answer.
+    """
     if not isinstance(codec, ConstrainedCodec) or request.tool_choice.mode != "auto" or not offered(request):
+        return None
+    most = effective(target.quirks, target.model).calls_in_turn
+    if most is not None and calls_since_user(request.input) >= most:
         return None
     return codec.inner, ask_first(request)
 

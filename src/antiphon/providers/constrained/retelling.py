@@ -16,7 +16,7 @@ from antiphon.protocol.items import (
 )
 from antiphon.providers.names import wire_name
 
-__all__ = ["example_turns", "has_calls", "retold"]
+__all__ = ["calls_since_user", "example_turns", "has_calls", "retold"]
 
 _CALLED = "I call {name} with {arguments}"
 _RESULT = "Result of {name}:\n"
@@ -30,6 +30,17 @@ def has_calls(items: Iterable[InputItem]) -> bool:
     """Whether there is something to retell."""
     kinds = (FunctionCall, CustomToolCall, FunctionCallOutput, CustomToolCallOutput)
     return any(isinstance(item.value, kinds) for item in items)
+
+
+def calls_since_user(items: Iterable[InputItem]) -> int:
+    """How many calls the model has made since the user said something."""
+    calls = 0
+    for item in items:
+        if isinstance(item.value, Message) and item.value.role == "user":
+            calls = 0
+        elif isinstance(item.value, FunctionCall | CustomToolCall):
+            calls += 1
+    return calls
 
 
 def retold(items: Sequence[InputItem]) -> tuple[InputItem, ...]:

@@ -76,6 +76,7 @@ class ModelRule(Struct, frozen=True, kw_only=True):
     forced_tool_choice: ForcedToolChoice | None = None
     calls: Calls | None = None
     call_text_max: int | None = None
+    calls_in_turn: int | None = None
     sealed_reasoning: bool | None = None
     stream: Streaming | None = None
     extra: Mapping[str, Raw] | None = None
@@ -143,6 +144,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
         calls: `constrained` where the model cannot call: its answer is held to a schema that is a call. A configuration
             may say otherwise.
         call_text_max: how long such a call's texts may become where the function sets no limit, in characters.
+        calls_in_turn: after so many calls it is asked for an answer, where it may do either. `None`: it finds an end.
         structured: the strongest `response_format`.
         searches: dialects other than Chat in which it searches the web itself when asked to.
         chat_search: how it is asked to in Chat. `options`: by `web_search_options`; `server_tool`: by a tool of
@@ -233,6 +235,7 @@ class Quirks(Struct, frozen=True, kw_only=True):
     forced_tool_choice: ForcedToolChoice = "always"
     calls: Calls = "native"
     call_text_max: int = 1500
+    calls_in_turn: int | None = None
     structured: Structured = "json_schema"
     searches: tuple[Protocol, ...] = ()
     chat_search: ChatSearch = "none"

@@ -30,6 +30,10 @@ QUIRKS = Quirks(
     responses_nested_choice=True,
     sealed_reasoning=False,
     # The model that comes along has a chat template without tools: it talks on, whatever is forced. It talks on inside
-    # of a text, too.
-    rules=(ModelRule(match=("smollm2*",), forced_tool_choice="never", calls="constrained", call_text_max=256),),
+    # of a text, too, and calls on and on where it may.
+    rules=(
+        ModelRule(
+            match=("smollm2*",), forced_tool_choice="never", calls="constrained", call_text_max=256, calls_in_turn=2
+        ),
+    ),
 )
