@@ -17,6 +17,9 @@ from antiphon.tools.web.domains import DomainFilter, domain_of
         ("a..b", None),
         ("example.com\n", "example.com"),
         ("exam$ple.com", None),
+        ("München.de", "xn--mnchen-3ya.de"),
+        ("münchen.de/läden", "xn--mnchen-3ya.de/läden"),
+        ("ü" * 80 + ".de", None),
         ("site:x", None),
     ],
 )
@@ -50,3 +53,13 @@ def test_without_a_filter_every_web_address_will_do() -> None:
     assert DomainFilter().permits("https://anything.org/x")
     assert not DomainFilter().permits("file:///etc/passwd")
     assert not DomainFilter().permits("https://a.org/\nx")
+
+
+@pytest.mark.parametrize("host", ["münchen.de", "MÜNCHEN.de", "xn--mnchen-3ya.de", "www.münchen.de"])
+@pytest.mark.parametrize("written", ["münchen.de", "xn--mnchen-3ya.de"])
+def test_a_name_in_another_script_is_the_same_name(written: str, host: str) -> None:
+    domain = domain_of(written)
+    assert domain is not None
+    assert DomainFilter((domain,)).permits(f"https://{host}/x")
+    assert not DomainFilter((), (domain,)).permits(f"https://{host}/x")
+    assert not DomainFilter().permits("https://" + "ü" * 80 + ".de/")

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from yarl import URL
 
 __all__ = ["DomainFilter", "domain_of"]
 
@@ -20,7 +21,7 @@ class DomainFilter(Struct, frozen=True):
         """Whether the page may be shown. Never for what is no web address."""
         try:
             parts = urlsplit(url)
-            host = (parts.hostname or "").rstrip(".")
+            host = _in_ascii((parts.hostname or "").rstrip("."))
         except ValueError:
             return False
         if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url:
@@ -39,7 +40,16 @@ def domain_of(entry: str) -> str | None:
     plain = all(label and label.replace("-", "").replace("_", "").isalnum() for label in labels)
     if not plain or len(host) > 253 or len(path) > 1000 or not text.isprintable() or " " in text:
         return None
-    return ".".join(labels) + (f"/{path.rstrip('/')}" if slash and path.rstrip("/") else "")
+    try:
+        name = _in_ascii(".".join(labels))
+    except ValueError:
+        return None
+    return name + (f"/{path.rstrip('/')}" if slash and path.rstrip("/") else "")
+
+
+def _in_ascii(host: str) -> str:
+    """The name as it is looked up: `münchen.de` is `xn--mnchen-3ya.de`. Raises `ValueError` where it is none."""
+    return host if host.isascii() else URL.build(scheme="http", host=host).raw_host or ""
 
 
 def _covers(entry: str, host: str, *, path: str) -> bool:
