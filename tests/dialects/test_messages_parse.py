@@ -374,6 +374,9 @@ def test_tools() -> None:
     assert (ran.type, msgspec.json.decode(ran.raw)) == ("bash_20250124", bash)
     assert isinstance(second, FunctionTool)
     assert made.vendor_only == ("tools.max_uses",)
+    (found,) = request(tools=[{**SEARCH, "blocked_domains": ["b.example"]}]).tools
+    assert isinstance(found, HostedTool)
+    assert msgspec.json.decode(found.raw)["filters"] == {"blocked_domains": ["b.example"]}
 
 
 SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}
@@ -420,7 +423,6 @@ VENDOR_ONLY: list[tuple[str, Json]] = [
     ("tools.eager_input_streaming", {"tools": [{**TOOL, "eager_input_streaming": True}]}),
     ("tools.input_examples", {"tools": [{**TOOL, "input_examples": [{}]}]}),
     ("tools.allowed_callers", {"tools": [{**TOOL, "allowed_callers": ["code_execution_20250825"]}]}),
-    ("tools.blocked_domains", {"tools": [{**SEARCH, "blocked_domains": ["b.example"]}]}),
 ]
 
 

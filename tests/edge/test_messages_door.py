@@ -229,7 +229,6 @@ def test_what_is_left_out_has_the_clients_names(other: tuple[Gateway, ThreadedUp
         == [
             "thinking.budget_tokens",
             "tools.max_uses",
-            "tools.blocked_domains",
             "tools[0].web_search",
         ]
         or "thinking.budget_tokens" in answer.headers["x-antiphon-ignored"]

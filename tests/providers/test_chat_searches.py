@@ -98,8 +98,11 @@ def test_perplexity_is_told_size_place_and_domains() -> None:
     body, notices = encode(SONAR, tools=[{**SEARCH, "filters": FILTERS}])
     assert body == {
         "web_search_options": {"search_context_size": "low", "user_location": {"country": "NO", "city": "Oslo"}},
-        "search_domain_filter": ["a.example", "-b.example"],
+        "search_domain_filter": ["a.example"],
     }
+    assert notices == ["tools.web_search.filters.blocked_domains"]
+    body, notices = encode(SONAR, tools=[{**SEARCH, "filters": {"blocked_domains": ["b.example"]}}])
+    assert body["search_domain_filter"] == ["-b.example"]
     assert notices == []
 
 

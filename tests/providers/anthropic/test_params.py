@@ -180,6 +180,7 @@ def test_only_one_kind_of_domain_filter_is_sent() -> None:
     body, notices = encode(OLD, tools=[{"type": "web_search", "filters": filters}])
     assert body["tools"][0]["allowed_domains"] == ["a.example"]
     assert "blocked_domains" not in body["tools"][0]
+    assert told(notices) == {("tools.web_search.filters.blocked_domains", "dropped")}
     body, notices = encode(OLD, tools=[{"type": "web_search", "filters": "?"}])
     assert body["tools"] == [{"type": "web_search_20250305", "name": "web_search"}]
     assert told(notices) == {("tools.web_search", "approximated")}

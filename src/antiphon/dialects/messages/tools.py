@@ -93,7 +93,6 @@ def _parse(raw: Raw, vendor_only: dict[str, None], *, path: str) -> Tool:
         "tools.eager_input_streaming": tool.eager_input_streaming,
         "tools.defer_loading": tool.defer_loading,
         "tools.max_uses": tool.max_uses is not None,
-        "tools.blocked_domains": tool.blocked_domains != NULL,
     }
     vendor_only.update(dict.fromkeys(name for name, is_set in marks.items() if is_set))
     kind = tool.type or "custom"
@@ -122,8 +121,10 @@ def _function(tool: _ToolParams, *, path: str) -> FunctionTool:
 def _search(tool: _ToolParams) -> Raw:
     """The search in the words of the Responses API, which all other codecs know."""
     wire: dict[str, object] = {"type": _WEB_SEARCH}
-    if tool.allowed_domains != NULL:
-        wire["filters"] = {"allowed_domains": tool.allowed_domains}
+    domains = {"allowed_domains": tool.allowed_domains, "blocked_domains": tool.blocked_domains}
+    filters = {name: value for name, value in domains.items() if value != NULL}
+    if filters:
+        wire["filters"] = filters
     if tool.user_location != NULL:
         wire["user_location"] = tool.user_location
     return Raw(_encode(wire))

@@ -152,6 +152,8 @@ class ToolWriter:
             self.notices.append(Notice(f"tools.{tool.type}.search_context_size", "dropped", _LACKS))
         filters, place = params.filters or _Filters(), params.user_location
         allowed = filters.allowed_domains or None
+        if allowed and filters.blocked_domains:
+            self.notices.append(Notice(f"tools.{tool.type}.filters.blocked_domains", "dropped", _LACKS))
         return _Search(
             SEARCH,
             self._request.max_tool_calls,

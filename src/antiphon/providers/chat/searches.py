@@ -70,6 +70,8 @@ def write_search(tool: HostedTool, form: ChatSearch, notices: list[Notice]) -> t
     asked = _search.decode(tool.raw)
     filters = asked.filters or _Filters()
     sized = {"search_context_size": asked.search_context_size}
+    if filters.allowed_domains and filters.blocked_domains and form != "options":  # neither takes both
+        notices.append(_lost(tool, "filters.blocked_domains"))
     if form == "server_tool":
         parameters = {
             "max_results": asked.max_results,
@@ -78,8 +80,6 @@ def write_search(tool: HostedTool, form: ChatSearch, notices: list[Notice]) -> t
             "excluded_domains": None if filters.allowed_domains else filters.blocked_domains,
             "user_location": asked.user_location,
         }
-        if filters.allowed_domains and filters.blocked_domains:
-            notices.append(_lost(tool, "filters.blocked_domains"))
         return {}, {"type": _SERVER_TOOL, "parameters": _said(parameters)}
     place = asked.user_location or {}
     if form == "options":
@@ -89,7 +89,7 @@ def write_search(tool: HostedTool, form: ChatSearch, notices: list[Notice]) -> t
         return {"web_search_options": _said({**sized, "user_location": nested if place else None})}, None
     known = {name: place.get(name) for name in ("country", "region", "city")}
     fields = _said({**sized, "user_location": _said(known) or None})
-    domains = [*(filters.allowed_domains or ()), *(_NOT + name for name in filters.blocked_domains or ())]
+    domains = filters.allowed_domains or [_NOT + name for name in filters.blocked_domains or ()]
     return _said({"web_search_options": fields or None, "search_domain_filter": domains or None}), None
 
 
