@@ -9,6 +9,7 @@ from tests.engine.stage import Stage, output_text
 from tests.helpers.chat_wire import chat_json, text_chunks, tool_call_chunks
 from tests.helpers.threaded_web import ThreadedWeb
 from tests.helpers.upstream import Reply, Seen, answer, stream
+from tests.helpers.web import reply
 
 Json = dict[str, Any]
 WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}}
@@ -111,6 +112,16 @@ def test_the_next_turn_sees_what_was_found(stage: Stage, web: ThreadedWeb) -> No
     assert [message["role"] for message in heard] == ["user", "assistant", "tool", "assistant", "user"]
     assert "The bread weekly." in heard[2]["content"]
     assert heard[1]["tool_calls"][0]["id"] == heard[2]["tool_call_id"]
+
+
+def test_the_next_turn_may_open_what_a_page_linked_to(stage: Stage, web: ThreadedWeb) -> None:
+    bread, links = (web.web.url(path, "127.0.0.1") for path in ("/bread", "/links"))
+    web.web.paths["/links"] = reply(f"The weekly is at {bread}.".encode(), "text/plain")
+    first, second = (("open_page", msgspec.json.encode({"url": url}).decode()) for url in (links, bread))
+    opened = stage.model(searcher(lambda _: "Read.", calls=(first,))).ask(f"Read {links}", tools=[SEARCH])
+    model = stage.model(searcher(lambda _: "Read.", calls=(first, second)))
+    response = model.ask("And the link?", previous_response_id=opened["id"], tools=[SEARCH])
+    assert [one.get("status") for one in (*opened["output"][:1], *response["output"][:1])] == ["completed"] * 2
 
 
 def test_the_next_turn_of_a_stateless_client_sees_it_too(stage: Stage, web: ThreadedWeb) -> None:

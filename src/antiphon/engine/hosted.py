@@ -27,7 +27,7 @@ from antiphon.tools.base import Caller, HostedKind, OpenedTool
 
 __all__ = ["HostedTools", "free_choice", "hosted_tools", "without_functions", "without_search"]
 
-#: So many of the user's own texts are looked at for addresses, the newest.
+#: So many of the user's own texts are looked at for addresses, and as many of what was read; the newest.
 _MOST_TEXTS = 64
 _encode = msgspec.json.Encoder().encode
 _raws = msgspec.json.Decoder(list[Raw])
@@ -140,7 +140,8 @@ def hosted_tools(
     if not wanted:
         return None
     sources = tuple(source for retold in history.retold for source in retold.found())
-    return HostedTools(wanted, Caller(tenant, sources, tuple(_said(history.items))))
+    read = tuple((retold.name, retold.output) for retold in history.retold[-_MOST_TEXTS:])
+    return HostedTools(wanted, Caller(tenant, sources, tuple(_said(history.items)), read))
 
 
 def without_functions(request: Request, names: Collection[str]) -> Request:

@@ -23,12 +23,14 @@ class Caller(Struct, frozen=True):
     Attributes:
         sources: what earlier turns of the conversation found, in that order: they may still be cited and opened.
         said: texts of the user's own: addresses in them count as shown.
+        read: what calls of earlier turns gave the model to read, each behind the name of its function.
         place: where the tool stands in the request (`tools[2]`), for the `param` of faults.
     """
 
     tenant: Tenant
     sources: tuple[Source, ...] = ()
     said: tuple[str, ...] = ()
+    read: tuple[tuple[str, str], ...] = ()
     place: str = "tools"
 
 

@@ -72,7 +72,8 @@ class OpenedSearch:
         self._tenant: Tenant = caller.tenant
         self.book = SourceBook(caller.sources)
         self._shown: set[str] = set()
-        for text in (*caller.said, *(source.url for source in caller.sources)):
+        pages = (text for name, text in caller.read if name == OPEN)
+        for text in (*caller.said, *(source.url for source in caller.sources), *pages):
             self._note(text)
 
     @property
