@@ -15,10 +15,11 @@ from antiphon.protocol.request import Request
 from antiphon.protocol.target import Target
 from antiphon.providers.base import Codec, Decoder, Encoded
 
-__all__ = ["Call", "Taker", "attempt", "upstream_request"]
+__all__ = ["Call", "Taker", "attempt", "error_body", "upstream_request"]
 
-#: An error body is read this far; the rest explains nothing more.
+#: An error body is read this far, and waited for so long; the rest explains nothing more.
 _ERROR_BODY_BYTES = 64 * 1024
+_ERROR_BODY_S = 5.0
 
 #: An answer in one piece comes when the model has thought to its end; the limit of the run is shorter than this.
 _WHOLE_ANSWER_S = 86_400.0
@@ -89,7 +90,7 @@ async def attempt(
             trace.first_byte = taker.elapsed_ms()
             trace.status = exchange.status
             if not 200 <= exchange.status < 300:
-                body = await exchange.read_all(_ERROR_BODY_BYTES)
+                body = await error_body(exchange)
                 raise call.codec.fault(exchange.status, exchange.headers, body=body, target=call.target)
             await _read(call, exchange, taker=taker)
     except Fault as fault:
@@ -100,6 +101,15 @@ async def attempt(
     finally:
         tried.left()
         trace.end = taker.elapsed_ms()
+
+
+async def error_body(exchange: Exchange) -> bytes:
+    """What the upstream says of a failure, as far as it comes: too long, cut or late, the status holds all the same."""
+    deadline = asyncio.get_running_loop().time() + _ERROR_BODY_S
+    body = b""
+    while len(body) < _ERROR_BODY_BYTES and (data := await _read_until(exchange, deadline)):
+        body += data
+    return body[:_ERROR_BODY_BYTES]
 
 
 async def _read(call: Call, exchange: Exchange, *, taker: Taker) -> None:
@@ -132,7 +142,7 @@ async def _read_rest(exchange: Exchange, decoder: Decoder, *, taker: Taker) -> N
 
 
 async def _read_until(exchange: Exchange, deadline: float) -> bytes:
-    """After the model stopped, a reset or silence is as good as the end."""
+    """Where all that matters has been said, a reset or silence is as good as the end."""
     try:
         async with asyncio.timeout_at(deadline):
             return await exchange.read()

@@ -6,7 +6,7 @@ import logging
 from msgspec import Struct, structs
 
 from antiphon.dialects.embeddings import EmbeddingsRequest
-from antiphon.engine.attempts import upstream_request
+from antiphon.engine.attempts import error_body, upstream_request
 from antiphon.engine.course import Course
 from antiphon.engine.ledger import Ended, run_row
 from antiphon.engine.meter import estimate_tokens
@@ -24,7 +24,6 @@ from antiphon.providers.embeddings import EmbeddingsAnswer, embeddings_url, enco
 
 __all__ = ["Embedded", "EmbeddingRun"]
 
-_ERROR_BODY_BYTES = 64 * 1024
 #: Two thousand vectors of four thousand numbers, as text.
 _ANSWER_BYTES = 128 * 1024 * 1024
 
@@ -175,7 +174,7 @@ class EmbeddingRun:
         async with await self._parts.client.open(self._encoded(target, first_byte_s)) as exchange:
             trace.first_byte, trace.status = self._elapsed_ms(), exchange.status
             if not 200 <= exchange.status < 300:
-                body = await exchange.read_all(_ERROR_BODY_BYTES)
+                body = await error_body(exchange)
                 raise self._parts.codecs["chat"].fault(exchange.status, exchange.headers, body=body, target=target)
             body = await exchange.read_all(_ANSWER_BYTES)
         answer = read_embeddings(body, model=self._asked.model)
