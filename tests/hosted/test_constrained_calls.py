@@ -105,7 +105,12 @@ def test_the_local_model_searches(web: ThreadedWeb, tmp_path: Path) -> None:
     local = {"enabled": True, "model": str(local_model_path()), "context": 4096}
     with Gateway(None, tmp_path, config={"local": local, "web_search": search_in(web)}) as gateway:
         body: Json = {"model": "local", "input": "Search: who edits the Gazette of Bread?", "max_tool_calls": 1}
-        body |= {"tools": [{"type": "web_search"}], "tool_choice": "required", "max_output_tokens": 300, "temperature": 0}
+        body |= {
+            "tools": [{"type": "web_search"}],
+            "tool_choice": "required",
+            "max_output_tokens": 300,
+            "temperature": 0,
+        }
         search, *rest = check_stream(gateway.create(stream=True, **body).body).items
         assert search["type"] == "web_search_call"
         assert search["action"]["type"] in ("search", "open_page", "find_in_page")
