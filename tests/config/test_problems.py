@@ -8,7 +8,7 @@ from tests.config.conftest import Load
 
 PROVIDER_KEYS = (
     "`protocol`, `base_url`, `api_key`, `api_keys`, `key_strategy`, `region`, `models`, `headers`, `params`, `proxy`, `ca_file`, `quirks`, `stream`, "
-    "`first_byte_s`, `idle_s`, `upstream_ids`, `fetches_urls`, `strict`, `hosted_tools`"
+    "`first_byte_s`, `idle_s`, `upstream_ids`, `fetches_urls`, `strict`, `hosted_tools`, `calls`"
 )
 
 CASES = {

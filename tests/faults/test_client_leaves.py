@@ -63,13 +63,15 @@ def leave(stage: Stage, reply: Reply, *, until: bytes = b"", reset: bool = False
 
 
 def run_of(gateway: Gateway, model: str) -> tuple[str, str]:
-    """The run of that model, once it has been written: (response id, status)."""
+    """The run of that model, once it has been written and is over: (response id, status)."""
     began = time.monotonic()
     while True:
         rows = gateway.sql(f"SELECT hex(id), status FROM runs WHERE model = '{model}'")  # noqa: S608 - a name of ours
         if rows:
             (row,) = rows
-            return "resp_" + row[0].lower(), row[1]
+            run = "resp_" + row[0].lower()
+            if gateway.request("GET", f"/v1/responses/{run}").json.get("status") != "in_progress":
+                return run, row[1]  # the row is there a moment before the gateway knows that it is
         assert time.monotonic() - began < 5 * AT_ONCE_S
 
 
