@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antiphon.lib.outbox import Outbox
 from antiphon.upstream.head import Origin
 from antiphon.upstream.wire import Answer, CutError, FramingError, Wire
 
@@ -65,6 +66,7 @@ class Keeper:
     released: int = 0
     forgotten: int = 0
     joined: list[Wire] = field(default_factory=list)
+    outbox: Outbox = field(default_factory=Outbox)
 
     def join(self, wire: Wire) -> None:
         self.joined.append(wire)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from antiphon.edge.asgi import Headers, Message
+    from antiphon.lib.outbox import Outbox
 
 __all__ = ["SHORTCUTS", "JoinedAnswer"]
 
@@ -29,10 +30,11 @@ class JoinedAnswer:
     `close` ends the connection after an answer that says so.
     """
 
-    __slots__ = ("_close", "_cycle", "_held")
+    __slots__ = ("_close", "_cycle", "_held", "_outbox")
 
-    def __init__(self, cycle: RequestResponseCycle, *, close: "Callable[[], None]") -> None:
+    def __init__(self, cycle: RequestResponseCycle, outbox: "Outbox", *, close: "Callable[[], None]") -> None:
         self._cycle = cycle
+        self._outbox = outbox
         self._close = close
         self._held = b""
 
@@ -66,7 +68,7 @@ class JoinedAnswer:
 
     def write_now(self, data: bytes) -> None:
         """A piece of a streamed answer, right after `is_ready` said so."""
-        self._cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self._outbox.write(self._cycle.transport, b"%x\r\n%b\r\n" % (len(data), data))
 
     def _head(self, status: int, headers: "Headers") -> bytes:
         cycle = self._cycle
@@ -116,7 +118,7 @@ class JoinedAnswer:
         if cycle.expected_content_length < 0 or (cycle.expected_content_length and not more):
             raise RuntimeError("the answer is not as long as its content-length says")
         if data:
-            cycle.transport.write(data)
+            self._outbox.write(cycle.transport, data)
         if not more:
             cycle.response_complete = True
             cycle.message_event.set()

@@ -17,6 +17,7 @@ from antiphon.edge.answer import SHORTCUTS, JoinedAnswer
 from antiphon.edge.problems import error_body
 from antiphon.edge.refusal import Refusals
 from antiphon.edge.watch import CONNECTION
+from antiphon.lib.outbox import Outbox
 from antiphon.protocol.faults import RequestFault
 
 __all__ = ["KEEP_ALIVE_S", "LAST_WORD", "ClientConnection"]
@@ -52,11 +53,18 @@ class ClientConnection(HttpToolsProtocol):
     """
 
     def __init__(
-        self, *args: Any, admission: Admission, refusals: Refusals, accepted: Callable[[], None], **kwargs: Any
+        self,
+        *args: Any,
+        admission: Admission,
+        refusals: Refusals,
+        outbox: Outbox,
+        accepted: Callable[[], None],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._admission = admission
         self._refusals = refusals
+        self._outbox = outbox
         self._accepted = accepted
         self._refusal: bytes | None = None
         self._refusal_closes = False
@@ -112,7 +120,7 @@ class ClientConnection(HttpToolsProtocol):
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > _MAX_HEAD_BYTES:
-            self.transport.close()
+            self._close()
         elif self._head_timer is None and self._is_awaited and not self.transport.is_closing():
             self._start_head_timer()
 
@@ -121,7 +129,7 @@ class ClientConnection(HttpToolsProtocol):
         self._in_head = False
         self._stop_head_timer()
         if sum(len(name) + len(value) for name, value in self.headers) > _MAX_HEAD_BYTES:
-            self.transport.close()
+            self._close()
             return
         # One behind another waits for its turn, and is asked then.
         if self._admission.is_full and self.is_free and not self.url.startswith(_ALWAYS) and self._refuse():
@@ -174,7 +182,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Run the application with a `send` of ours; and let it watch the connection without a task of its own."""
-        answer = JoinedAnswer(cycle, close=self._close_gently)
+        answer = JoinedAnswer(cycle, self._outbox, close=self._close_gently)
         shortcuts: dict[object, object] = {
             "read": answer.whole_body,
             "ready": answer.is_ready,
@@ -191,6 +199,8 @@ class ClientConnection(HttpToolsProtocol):
             try:
                 await app(scope, receive, answer.send)
             finally:
+                if not cycle.response_complete:
+                    self._outbox.flush()  # it failed, and uvicorn closes the connection
                 shortcuts.clear()  # the answer knows its cycle, whose scope knows the answer: collecting that costs
                 if is_admitted:
                     admission.leave()
@@ -200,11 +210,12 @@ class ClientConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP gets the same error shape as everything else."""
         body = error_body(RequestFault(msg, code="invalid_http"))
-        self.transport.write(
+        self._outbox.write(
+            self.transport,
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (STATUS_LINE[400], len(body), body)
+            % (STATUS_LINE[400], len(body), body),
         )
-        self.transport.close()
+        self._close()
 
     @property
     def _is_awaited(self) -> bool:
@@ -253,7 +264,7 @@ class ClientConnection(HttpToolsProtocol):
         self._refusal_closes = closes
         self._admission.refuse()
         if unread:
-            self.transport.write(self._refusal)
+            self._outbox.write(self.transport, self._refusal)
             self._listen_on(_LINGER_S)
         return True
 
@@ -263,9 +274,9 @@ class ClientConnection(HttpToolsProtocol):
         if self.flow.write_paused:
             self.transport.abort()  # it asks and asks, and takes no answer
         elif self._lingering_bytes is None:
-            self.transport.write(refusal)
+            self._outbox.write(self.transport, refusal)
             if self._refusal_closes:
-                self.transport.close()
+                self._close()
             else:
                 self._rest()
 
@@ -279,7 +290,7 @@ class ClientConnection(HttpToolsProtocol):
             return
         admission.turned_away += 1
         self._is_turned_away = True
-        transport.write(self._refusals.answer(b"", None, closes=True))
+        self._outbox.write(transport, self._refusals.answer(b"", None, closes=True))
         self._listen_on(_TURNED_AWAY_S)
 
     def _close_gently(self) -> None:
@@ -287,10 +298,11 @@ class ClientConnection(HttpToolsProtocol):
         if self.cycle.more_body:
             self._listen_on(_LINGER_S)
         else:
-            self.transport.close()
+            self._close()
 
     def _listen_on(self, seconds: float) -> None:
         """Close later; closing at once would reset the connection, and the answer that tells why would be lost."""
+        self._outbox.flush()
         if not self.transport.can_write_eof():
             self.transport.close()
             return
@@ -301,6 +313,16 @@ class ClientConnection(HttpToolsProtocol):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._idle_timer = self.loop.call_later(seconds, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """Close it, now or when its answer has ended."""
+        self._outbox.flush()
+        super().shutdown()
+
+    def _close(self) -> None:
+        """Close it behind what was written."""
+        self._outbox.flush()
+        self.transport.close()
 
     def _abort(self) -> None:
         """Hang up at once; a polite end would wait until the client has taken what is held for it."""

@@ -21,6 +21,7 @@ from uvicorn.lifespan.on import LifespanOn
 from antiphon.edge.admission import Admission
 from antiphon.edge.connection import KEEP_ALIVE_S, LAST_WORD, ClientConnection
 from antiphon.edge.refusal import Refusals
+from antiphon.lib.outbox import Outbox
 
 __all__ = ["Application", "GatewayServer", "server_config"]
 
@@ -254,7 +255,7 @@ def server_config(
         host=host,
         port=port,
         loop="auto",
-        http=partial(ClientConnection, admission=app.admission, refusals=Refusals()),  # type: ignore[arg-type]  # called only
+        http=partial(ClientConnection, admission=app.admission, refusals=Refusals(), outbox=Outbox()),  # type: ignore[arg-type]  # called only
         ws="none",
         lifespan="on",
         log_config=None,

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+from antiphon.lib.outbox import Outbox
 from antiphon.upstream.head import Origin
 from antiphon.upstream.watch import Watch
 from antiphon.upstream.wire import Wire
@@ -25,9 +26,10 @@ class Pool:
 
     Attributes:
         is_closed: nothing is kept any more.
+        outbox: where requests are written.
     """
 
-    __slots__ = ("_emptied", "_idle", "_keepalive_s", "_most", "_open", "_watch", "is_closed")
+    __slots__ = ("_emptied", "_idle", "_keepalive_s", "_most", "_open", "_watch", "is_closed", "outbox")
 
     def __init__(self, watch: Watch, *, keepalive_s: float, most: int) -> None:
         self._watch = watch
@@ -37,6 +39,7 @@ class Pool:
         self._idle: dict[Origin, dict[Wire, float]] = {}
         self._open: set[Wire] = set()
         self.is_closed = False
+        self.outbox = Outbox()
         self._emptied: asyncio.Future[None] | None = None
 
     def take(self, origin: Origin, now: float) -> Wire | None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from antiphon.lib.outbox import Outbox
 from antiphon.upstream.head import Origin
 
 __all__ = ["Answer", "CutError", "FramingError", "Keeper", "SilenceError", "Wire"]
@@ -41,6 +42,10 @@ class SilenceError(Exception):
 
 class Keeper(Protocol):
     """Who knows all connections, and keeps those that have nothing to do."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where requests are written."""
 
     def join(self, wire: "Wire") -> None:
         """A connection is ready."""
@@ -206,7 +211,7 @@ class Wire(asyncio.Protocol):
         if self._transport.is_closing():
             self._end(CutError("the connection was closed before it was used"))
         else:
-            self._transport.write(request)
+            self._keeper.outbox.write(self._transport, request)
 
     def abort(self) -> None:
         """Close it now, whatever state it is in. An answer under way ends in a `CutError`."""
