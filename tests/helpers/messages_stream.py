@@ -59,6 +59,9 @@ def check_messages_stream(raw: bytes, *, failed: bool = False) -> Json:
     error: Json | None = None
     if failed:
         error = check_messages_error(events.pop())
+        # What an upstream of the same dialect says is passed on, also when it fails between its stop reason and its end.
+        if events and events[-1]["type"] == "message_delta":
+            _validate(_event_type(), events.pop(), what="message_delta")
     for event in events:
         _validate(_event_type(), event, what=str(event.get("type")))
     assert events or failed, "an empty stream"
