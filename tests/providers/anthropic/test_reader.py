@@ -283,6 +283,15 @@ def test_a_client_of_the_same_dialect_gets_every_event_as_it_is() -> None:
     assert stopped == Stopped("completed", "pause_turn")
 
 
+def test_a_client_of_the_same_dialect_gets_nothing_that_is_no_text() -> None:
+    whole = msgspec.json.encode({"type": "ping", "note": "é"})
+    broken = whole.replace(b"\xa9", b"\x9b\x9b")
+    found = read(START, b"data: %b\n\ndata: %b\n\n" % (whole, broken), expected=Expected(vendor=True))
+    assert [bytes(delta.raw) for delta in found if isinstance(delta, Native)][1:] == [whole]
+    assert isinstance(found[-1], Broke)
+    assert found[-1].fault.code == "upstream_protocol_error"
+
+
 def test_an_answer_in_one_piece_is_told_in_events_too() -> None:
     body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
     encoded = msgspec.json.encode({**body, "content": [{"type": "text", "text": "Hi"}], "usage": {"input_tokens": 1}})

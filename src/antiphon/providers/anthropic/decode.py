@@ -74,6 +74,8 @@ class AnthropicFrames:
 
     def _read(self, data: bytes, out: list[Delta]) -> bool:
         before = len(out)
+        if self._vendor and not data.isascii():
+            data.decode()  # what is passed on unread is not checked by the decoder
         is_last = self._event(decode_event(data), data, out=out)
         if self._whole is not None:
             self._whole.see(data)
