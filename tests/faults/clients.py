@@ -216,7 +216,7 @@ class MessagesDoor(Door):
         if last["type"] == "error":
             return "failed"
         (reason,) = {event["delta"]["stop_reason"] for event in events if event["type"] == "message_delta"}
-        return "incomplete" if reason in ("max_tokens", "refusal") else "completed"
+        return "incomplete" if reason in ("max_tokens", "refusal", "model_context_window_exceeded") else "completed"
 
     def refused(self, answer: Answer) -> tuple[int, str | None]:
         return answer.status, check_messages_error(answer.json)["type"]
