@@ -227,10 +227,14 @@ class GatewayServer(uvicorn.Server):
 
 
 def _calm_collector() -> None:
-    """Garbage cycles are rare here, and looking for them among everything that startup made cost 15 % of the CPU."""
+    """Garbage cycles are rare here, and looking for them among everything that startup made cost 15 % of the CPU.
+
+    What a request made is old when a look comes while it runs, and its cycles then stay until the old are looked at.
+    That has to be now and then, too, or they are tens of megabytes.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
+    gc.set_threshold(10_000, 5, 10)
 
 
 async def _awaited(action: Callable[[], Awaitable[None]]) -> None:

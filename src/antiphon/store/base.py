@@ -228,7 +228,7 @@ def _set_pragmas(connection: DBAPIConnection, settings: StoreSettings) -> None:
     _enter_wal(connection, deadline=time.monotonic() + settings.patience_s)
     for pragma in (
         f"synchronous={settings.synchronous}",
-        "cache_size=-8192",
+        "cache_size=-2048",  # KiB, of each connection: the system keeps the file in memory anyway
         "journal_size_limit=67108864",
         "foreign_keys=OFF",
     ):
