@@ -41,8 +41,9 @@ def test_another_tenant_cannot_open_it() -> None:
     assert SEALER.open(BEN, SEALER.seal(ANNA, HOME, b"x")) is None
 
 
-def test_any_changed_character_spoils_it() -> None:
-    envelope = SEALER.seal(ANNA, HOME, b"payload")
+@pytest.mark.parametrize("payload", [b"payload", b"payloads", b"payloads!"])
+def test_any_changed_character_spoils_it(payload: bytes) -> None:
+    envelope = SEALER.seal(ANNA, HOME, payload)
     for at in range(len("antiphon/v1/"), len(envelope)):
         other = "A" if envelope[at] != "A" else "B"
         assert SEALER.open(ANNA, envelope[:at] + other + envelope[at + 1 :]) is None

@@ -82,10 +82,13 @@ class Sealer:
 
     def open(self, tenant: Tenant, envelope: str) -> tuple[Origin, bytes] | None:
         """What is inside; `None` for a changed one, one of another tenant, or of a key that is not known any more."""
+        text = envelope[len(_HEAD) :]
         try:
-            sealed = binascii.a2b_base64(envelope[len(_HEAD) :], strict_mode=True)
+            sealed = binascii.a2b_base64(text, strict_mode=True)
         except ValueError:  # also what is not ASCII
             return None
+        if binascii.b2a_base64(sealed, newline=False) != text.encode():
+            return None  # the last character may hold bits that mean nothing: written otherwise it is a changed one
         found = self.unlock(tenant, sealed, purpose=_ENVELOPE)
         if found is None:
             return None
