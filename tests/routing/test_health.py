@@ -191,6 +191,14 @@ def test_u9_u5a_a_credential_that_is_refused_rests_for_all_models(
     assert health.verdict(HERE) is None
 
 
+def test_new_settings_end_pauses_since_the_keys_may_be_new_but_close_no_circuit(health: TargetHealth) -> None:
+    fail(health, fault=limited(3600.0))
+    fail(health, times=5, target=ELSEWHERE)
+    health.forgive()
+    assert health.verdict(HERE) is None
+    assert health.verdict(ELSEWHERE) == "circuit_open"
+
+
 def test_a_success_ends_a_pause_that_it_came_after(health: TargetHealth) -> None:
     before = health.begin(HERE)
     fail(health, fault=limited(30.0))

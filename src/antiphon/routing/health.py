@@ -294,9 +294,14 @@ class TargetHealth:
         return frozenset(seat.target.base_url for seat in self._seats.values() if seat.circuit.open_s)
 
     def forgive(self) -> None:
-        """The settings are new, and with them perhaps the credentials: none is spared for what it did before."""
+        """The settings are new, and with them perhaps the credentials: none is spared for what it did before.
+
+        Circuits stay as they are: a provider that is broken is not mended by new settings.
+        """
         for key in self._keys.values():
             key.pause_s = key.until = 0.0
+        for seat in self._seats.values():
+            seat.until = 0.0
 
     def watch_only(self, base_urls: AbstractSet[str]) -> None:
         """Forget what probes found of other addresses: nobody looks there any more."""
