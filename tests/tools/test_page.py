@@ -105,6 +105,46 @@ def test_charset_of_a_page_may_stand_in_the_page() -> None:
     assert "Käse" in read("/a", serve("/a", html.encode("latin-1"))).text
 
 
+def test_a_host_in_any_script_is_read_under_the_name_that_it_is_looked_up_by() -> None:
+    async def play(web: SmallWeb) -> Page:
+        web.paths["/brot"] = reply(BREAD.encode())
+        policy = AddressPolicy.allowing(["xn--bcher-kva.example.com"], ports=[web.port])
+        pages = PageReader(PageSettings(policy=policy, total_s=10.0), monotonic=Now(), resolve=web.resolve)
+        try:
+            only = DomainFilter(allowed=("xn--bcher-kva.example.com",))
+            return await pages.read(Tenant("t"), web.url("/brot", "bücher.example.com"), domains=only)
+        finally:
+            pages.close()
+
+    page = run(play)
+    assert "hollow" in page.text
+    assert "//xn--bcher-kva.example.com:" in page.url
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("\u2024\u2024", "not a valid name"),
+        ("\u24dbocalhost", "may be fetched"),
+        ("\uff1127.0.0.1", "may be fetched"),
+        ("b\xfccher..com", "not the address"),
+        ("[fe80::1%\xfc]", "plain ASCII"),
+    ],
+)
+def test_names_in_other_scripts_lead_nowhere_else(host: str, said: str) -> None:
+    async def play(web: SmallWeb) -> str:
+        web.paths["/"] = reply(BREAD.encode())
+        pages = reader(web, clock=Now())
+        try:
+            with pytest.raises(PageFault) as caught:
+                await pages.read(Tenant("t"), web.url("/", host), domains=ANYWHERE)
+        finally:
+            pages.close()
+        return str(caught.value)
+
+    assert said in run(play)
+
+
 @pytest.mark.parametrize("kind", ["application/pdf", "image/png", "application/octet-stream", "video/mp4"])
 def test_what_is_no_text_is_refused(kind: str) -> None:
     assert "not one of" in refused("/a", serve("/a", b"%PDF-1.7", kind))

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from yarl import URL
 
-__all__ = ["DomainFilter", "domain_of"]
+__all__ = ["DomainFilter", "ascii_url", "domain_of"]
 
 
 class DomainFilter(Struct, frozen=True):
@@ -45,6 +45,11 @@ def domain_of(entry: str) -> str | None:
     except ValueError:
         return None
     return name + (f"/{path.rstrip('/')}" if slash and path.rstrip("/") else "")
+
+
+def ascii_url(url: str) -> str:
+    """The address as it is asked for, with its host's name as it is looked up. Raises `ValueError` where it is none."""
+    return url if url.isascii() else str(URL(url))
 
 
 def _in_ascii(host: str) -> str:

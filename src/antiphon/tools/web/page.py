@@ -10,7 +10,7 @@ from msgspec import Struct
 from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.records import Tenant
 from antiphon.tools.web.cache import TenantCache
-from antiphon.tools.web.domains import DomainFilter
+from antiphon.tools.web.domains import DomainFilter, ascii_url
 from antiphon.tools.web.extract import KINDS, Page, page_of
 from antiphon.tools.web.robots import ROBOTS_BYTES, ROBOTS_CACHE_BYTES, Robots
 from antiphon.upstream.addresses import AddressPolicy
@@ -77,7 +77,10 @@ class PageReader:
         Raises `PageFault`. Takes at most `total_s`; on cancel the connection is closed, and a page that is being
         taken apart is dropped when that ends.
         """
-        fragmentless = url.partition("#")[0]
+        try:
+            fragmentless = ascii_url(url.partition("#")[0])
+        except ValueError as error:
+            raise PageFault("This is not the address of a page.") from error
         page = self._pages.get(tenant, fragmentless)
         if page is None:
             try:
