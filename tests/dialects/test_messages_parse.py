@@ -373,10 +373,17 @@ def test_tools() -> None:
     assert isinstance(ran, HostedTool)
     assert (ran.type, msgspec.json.decode(ran.raw)) == ("bash_20250124", bash)
     assert isinstance(second, FunctionTool)
-    assert made.vendor_only == ("tools.max_uses",)
+    assert made.vendor_only == ("tools.max_uses",)  # two tools run at the provider, and only it can tell them apart
+    assert made.max_tool_calls is None
     (found,) = request(tools=[{**SEARCH, "blocked_domains": ["b.example"]}]).tools
     assert isinstance(found, HostedTool)
     assert msgspec.json.decode(found.raw)["filters"] == {"blocked_domains": ["b.example"]}
+
+
+@pytest.mark.parametrize(("uses", "most", "left_out"), [(2, 2, ()), (0, None, ("tools.max_uses",)), (None, None, ())])
+def test_the_most_uses_of_a_search_are_the_most_calls(uses: int | None, most: int | None, left_out: Any) -> None:
+    made = request(tools=[TOOL, {**SEARCH, "max_uses": uses}])
+    assert (made.max_tool_calls, made.vendor_only) == (most, left_out)
 
 
 SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}

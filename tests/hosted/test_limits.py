@@ -63,6 +63,17 @@ def test_one_call_at_a_time_counts_all_calls(stage: Stage, calls: list[Json], le
     assert kinds(response) == left
 
 
+def test_the_most_uses_of_a_messages_client_limit_its_searches(stage: Stage) -> None:
+    """Claude Code searches with eight."""
+    model = stage.model(calls_first(A_SEARCH, {**A_SEARCH, "id": "b"}, {**A_SEARCH, "id": "c"}))
+    tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
+    body = {"model": model.name, "max_tokens": 500, "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]}
+    got = stage.gateway.request("POST", "/v1/messages", body=body)
+    assert got.status == 200, got.body
+    assert [block["type"] for block in got.json["content"]].count("server_tool_use") == 2
+    assert got.json["usage"]["server_tool_use"]["web_search_requests"] == 2
+
+
 def test_text_behind_a_search_is_another_message_with_offsets_of_its_own(stage: Stage, web: ThreadedWeb) -> None:
     url = web.web.url("/bread", "127.0.0.1")
 

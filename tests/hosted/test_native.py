@@ -94,6 +94,13 @@ def test_a_chat_client_before_it_is_served_in_its_own_words(routes: Stage) -> No
     assert [one.url_citation.url for one in annotations] == [URL]
 
 
+def test_a_limit_of_searches_that_the_provider_cannot_be_told_is_named(routes: Stage) -> None:
+    model = routes.model(grounded, provider="like-openrouter")
+    got = model.send("Is it?", tools=[SEARCH], max_tool_calls=2)
+    assert got.headers["x-antiphon-ignored"] == "max_tool_calls"
+    assert "max_tool_calls" not in model.requests[-1].json
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_client_of_anthropic_before_it_sees_a_search_as_there(routes: Stage, streamed: bool) -> None:
     model = routes.model(grounded, provider="like-openrouter")

@@ -25,6 +25,7 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "input.reasoning": "messages.thinking",
         "instructions": "system",
         "max_output_tokens": "max_tokens",
+        "max_tool_calls": "tools.max_uses",
         "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
         "reasoning": "thinking",
         "reasoning.effort": "output_config.effort",

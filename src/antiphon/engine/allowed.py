@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from antiphon.protocol.deltas import CallArguments, CallOpened, Closed, Key, OutputDelta, Relayed, Seal
 from antiphon.protocol.events import ItemAdded, ItemDone
-from antiphon.protocol.request import HostedTool, Notice, Request, ToolChoice
+from antiphon.protocol.request import Notice, Request, ToolChoice
 from antiphon.protocol.response import CustomCallItem, FunctionCallItem
 
 __all__ = ["AllowedCalls"]
@@ -31,7 +31,7 @@ class AllowedCalls:
     def of(cls, request: Request) -> "AllowedCalls | None":
         """The limits that a request sets, if it sets any."""
         most = request.max_tool_calls
-        if most is not None and any(isinstance(tool, HostedTool) for tool in request.tools):
+        if most is not None and request.has_hosted_tools:
             most = None
         if request.parallel_tool_calls is False and most != 0:
             return cls(request.tool_choice, 1, limit="parallel_tool_calls")

@@ -50,6 +50,8 @@ __all__ = [
 
 
 _RENEW_STEP_S = 86400
+#: Dialects whose own searches nobody can be told to count.
+_UNCOUNTED = frozenset({"chat", "gemini"})
 _NO_FUNCTIONS: Mapping[str, OpenedTool] = MappingProxyType({})
 
 #: How much of the input is kept when an upstream says that it was too long, time after time.
@@ -169,8 +171,9 @@ class Material:
         if (
             full.web_results is not None and target.protocol != "chat" and native(WEB_SEARCH)
         ):  # Chat's codec says itself
-            notice = Notice("web_results_count", "dropped", "not_supported_by_upstream")
-            full = structs.replace(full, notices=(*full.notices, notice))
+            full = _without(full, "web_results_count")
+        if full.max_tool_calls is not None and target.protocol in _UNCOUNTED and full.has_hosted_tools:
+            full = _without(full, "max_tool_calls")
         codec = constrained(codec, full, target)
         whole = full.input
         full = _fitting(full, target)
@@ -234,6 +237,12 @@ async def _first_plan(material: Material, route: Route) -> Plan:
 
 def _is_native(codec: Codec, target: Target, kind: str) -> bool:
     return target.hosted_tools == "native" and codec.hosts(kind, target)
+
+
+def _without(request: Request, field: str) -> Request:
+    """The request for a provider that cannot be told this; the field itself stays, and does nothing there."""
+    notice = Notice(field, "dropped", "not_supported_by_upstream")
+    return structs.replace(request, notices=(*request.notices, notice))
 
 
 def nowhere_to_go() -> Fault:

@@ -211,6 +211,11 @@ class Request(Struct, frozen=True):
         return any(isinstance(tool, HostedTool) and tool.type.startswith(WEB_SEARCH) for tool in self.tools)
 
     @property
+    def has_hosted_tools(self) -> bool:
+        """There are tools that are not the client's to run."""
+        return any(isinstance(tool, HostedTool) for tool in self.tools)
+
+    @property
     def wants_logprobs(self) -> bool:
         """Log probabilities were asked for, by number or by include."""
         return bool(self.top_logprobs) or "message.output_text.logprobs" in self.include

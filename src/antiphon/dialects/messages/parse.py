@@ -103,6 +103,7 @@ def _parse(body: bytes, betas: str) -> Parsed:
         tools=prompt.tools,
         tool_choice=parse_tool_choice(params.tool_choice, prompt.tools),
         parallel_tool_calls=_parallel(params),
+        max_tool_calls=prompt.most_searches,
         max_output_tokens=params.max_tokens,
         temperature=params.temperature,
         top_p=params.top_p,
@@ -177,7 +178,9 @@ class _Prompt:
         vendor_only = turns.parts.vendor_only
         self.model = params.model
         self.items = tuple(turns.items)
-        self.tools = (*parse_tools(params.tools or (), vendor_only), *_foreign(names, body))
+        said = parse_tools(params.tools or (), vendor_only)
+        self.tools = (*said.tools, *_foreign(names, body))
+        self.most_searches = said.most_searches
         self._note(params, names, vendor_only)
         self.vendor_only = tuple(vendor_only)
 

@@ -10,7 +10,7 @@ from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import NULL, FunctionTool, HostedTool, Tool, ToolChoice
 from antiphon.protocol.validation import validation_fault
 
-__all__ = ["parse_tool_choice", "parse_tools"]
+__all__ = ["Tools", "parse_tool_choice", "parse_tools"]
 
 _WEB_SEARCH = "web_search"
 
@@ -38,13 +38,35 @@ _tool = msgspec.json.Decoder(_ToolParams)
 _encode = msgspec.json.Encoder().encode
 
 
-def parse_tools(raws: Sequence[Raw], vendor_only: dict[str, None]) -> tuple[Tool, ...]:
+class Tools(Struct, frozen=True):
+    """The tools of a request. `most_searches`: the `max_uses` of a search that nothing else hosted stands beside."""
+
+    tools: tuple[Tool, ...]
+    most_searches: int | None
+
+
+def parse_tools(raws: Sequence[Raw], vendor_only: dict[str, None]) -> Tools:
     """The tools, in order. What of them only Anthropic can be told is noted in `vendor_only`.
 
     Raises:
         RequestFault: 400, for a tool that cannot be read. One of an unknown type is kept: a codec may know it.
     """
-    return tuple(_parse(raw, vendor_only, path=f"tools[{index}]") for index, raw in enumerate(raws))
+    read = [_read(raw, path=f"tools[{index}]") for index, raw in enumerate(raws)]
+    tools = [_made(tool, raws[index], path=f"tools[{index}]") for index, tool in enumerate(read)]
+    hosted = [tool for tool, made in zip(read, tools, strict=True) if isinstance(made, HostedTool)]
+    most = hosted[0].max_uses if len(hosted) == 1 and (hosted[0].type or "").startswith(_WEB_SEARCH) else None
+    most = most if most is not None and most > 0 else None
+    for tool in read:
+        marks: Mapping[str, object] = {
+            "cache_control": tool.cache_control != NULL,
+            "tools.input_examples": tool.input_examples != NULL,
+            "tools.allowed_callers": tool.allowed_callers not in (NULL, Raw(b'["direct"]')),
+            "tools.eager_input_streaming": tool.eager_input_streaming,
+            "tools.defer_loading": tool.defer_loading,
+            "tools.max_uses": tool.max_uses is not None and most is None,
+        }
+        vendor_only.update(dict.fromkeys(name for name, is_set in marks.items() if is_set))
+    return Tools(tuple(tools), most)
 
 
 def parse_tool_choice(choice: ToolChoiceParams | None, tools: Sequence[Tool]) -> ToolChoice:
@@ -81,20 +103,14 @@ def _forced(name: str, tools: Sequence[Tool]) -> ToolChoice:
     )
 
 
-def _parse(raw: Raw, vendor_only: dict[str, None], *, path: str) -> Tool:
+def _read(raw: Raw, *, path: str) -> _ToolParams:
     try:
-        tool = _tool.decode(raw)
+        return _tool.decode(raw)
     except msgspec.ValidationError as error:
         raise validation_fault(error, prefix=path, expected=_ToolParams) from error
-    marks: Mapping[str, object] = {
-        "cache_control": tool.cache_control != NULL,
-        "tools.input_examples": tool.input_examples != NULL,
-        "tools.allowed_callers": tool.allowed_callers not in (NULL, Raw(b'["direct"]')),
-        "tools.eager_input_streaming": tool.eager_input_streaming,
-        "tools.defer_loading": tool.defer_loading,
-        "tools.max_uses": tool.max_uses is not None,
-    }
-    vendor_only.update(dict.fromkeys(name for name, is_set in marks.items() if is_set))
+
+
+def _made(tool: _ToolParams, raw: Raw, *, path: str) -> Tool:
     kind = tool.type or "custom"
     if kind == "custom":
         return _function(tool, path=path)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from antiphon.protocol.faults import Fault
-from antiphon.protocol.request import WEB_SEARCH, HostedTool, Request
+from antiphon.protocol.request import WEB_SEARCH, Request
 from antiphon.protocol.target import Target
 from antiphon.providers.anthropic.address import VERTEX_VERSION, endpoint, headers_for, is_vertex
 from antiphon.providers.anthropic.decode import AnthropicFrames
@@ -75,7 +75,7 @@ class AnthropicCodec:
         if request.dialect == "messages":  # its body was sent as it came, and may have been let go since
             frames = AnthropicFrames(Expected(vendor=True), target)
             return Framing(frames, target, content_type=content_type)
-        is_resumable = any(isinstance(tool, HostedTool) for tool in request.tools)
+        is_resumable = request.has_hosted_tools
         expected = Expected(
             answer_tool=answer_tool(request, facts_of(target.model)),
             resumable=is_resumable,
