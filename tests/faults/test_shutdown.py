@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ async def read_until(answer: aiohttp.ClientResponse, text: bytes) -> bytes:
 
 
 def rows(directory: Path, query: str) -> list[Any]:
-    with sqlite3.connect(directory / "data" / "antiphon.db") as connection:
+    with closing(sqlite3.connect(directory / "data" / "antiphon.db")) as connection:
         return connection.execute(query).fetchall()
 
 

@@ -8,6 +8,7 @@ import asyncio
 import http.client
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -166,7 +167,7 @@ class Gateway:
         """Rows of the gateway's own SQLite database."""
         import sqlite3  # noqa: PLC0415 - only tests look inside
 
-        with sqlite3.connect(self.settings.data_path / "antiphon.db") as connection:
+        with closing(sqlite3.connect(self.settings.data_path / "antiphon.db")) as connection:
             return connection.execute(statement).fetchall()
 
     def _started(self, url: str) -> None:

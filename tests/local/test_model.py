@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.local.model import LocalModelError, ModelSource, ensure_model, smollm2
+from antiphon.local.model import LocalModelError, ModelSource, check_runtime, ensure_model, smollm2
 
 MEMBER = "tiny_model/tiny.gguf"
 CONTENT = b"GGUF" + bytes(range(256)) * 20_000
@@ -236,6 +236,15 @@ def test_missing_runtime_is_told_before_anything_is_fetched(tmp_path: Path) -> N
 
     assert "xllamacpp, which is not installed" in said
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the package brings all that it needs")
+def test_what_slim_images_come_without_is_told_with_its_packages_name() -> None:
+    with pytest.raises(LocalModelError) as caught:
+        check_runtime("libnowhere.so.1")
+    assert "libnowhere.so.1" in str(caught.value)
+    assert "apt-get install libgomp1" in str(caught.value)
+    assert "pip install" not in str(caught.value)
 
 
 def test_file_of_the_operator_is_taken_as_it_is(tmp_path: Path) -> None:

