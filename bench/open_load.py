@@ -70,6 +70,8 @@ class Drive:
         self.port = args.port
         self.rate = args.rate
         self.seconds = args.seconds
+        self.within_s = args.within / 1e3 or float("inf")
+        self.in_time = Counter()  # by the second in which they came
         self.latency: dict[int, array] = defaultdict(lambda: array("d"))
         self.errors: Counter[str] = Counter()
         self.idle: list[Client] = []
@@ -123,6 +125,8 @@ class Drive:
 
     def answered(self, client: Client, seconds: float) -> None:
         self.latency[client.status].append(seconds)
+        if client.status == 200 and seconds <= self.within_s:
+            self.in_time[int(time.perf_counter() - self.began)] += 1
         if self.waiting:
             client.send(self.waiting.popleft())
         else:
@@ -142,17 +146,17 @@ def percentile_ms(values: list[float], share: float) -> float:
     return round(values[min(len(values) - 1, int(len(values) * share))] * 1e3, 2) if values else 0.0
 
 
-def report(drive: Drive, *, within_ms: float, cpu_s: float, wall_s: float) -> dict:
+def report(drive: Drive, *, cpu_s: float, wall_s: float) -> dict:
     answers = {status: sorted(values) for status, values in drive.latency.items()}
     good = answers.get(200, [])
     refused = [value for status in (503, 529) for value in answers.get(status, [])]
     refused.sort()
-    in_time = sum(value * 1e3 <= within_ms for value in good) if within_ms else len(good)
     return {
         "sent_per_s": round(drive.sent / drive.seconds, 1),
         "statuses": {str(status): len(values) for status, values in answers.items()},
         "good_per_s": round(len(good) / drive.seconds, 1),
-        "in_time_per_s": round(in_time / drive.seconds, 1),
+        "in_time_per_s": round(drive.in_time.total() / drive.seconds, 1),
+        "in_time_by_second": [drive.in_time[second] for second in range(int(drive.seconds) + 1)],
         "p50_ms": percentile_ms(good, 0.5),
         "p99_ms": percentile_ms(good, 0.99),
         "refused_p50_ms": percentile_ms(refused, 0.5),
@@ -178,7 +182,7 @@ def main() -> None:
     begun, cpu = time.perf_counter(), time.process_time()
     uvloop.run(drive.run())
     wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
-    json.dump(report(drive, within_ms=args.within, cpu_s=cpu_s, wall_s=wall_s), sys.stdout)
+    json.dump(report(drive, cpu_s=cpu_s, wall_s=wall_s), sys.stdout)
 
 
 if __name__ == "__main__":

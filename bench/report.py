@@ -103,6 +103,7 @@ def _overload(seen: dict) -> list[str]:
     return [
         f"overload: peak {peak:.0f}/s, sent {storm['sent_per_s']:.0f}/s",
         f"  answered in {seen['within_ms']:.0f} ms: {storm['in_time_per_s']:.0f}/s, {seen['share']:.0%} of the peak",
+        f"  by the second: {' '.join(map(str, storm['in_time_by_second']))}",
         f"  all answers {storm['good_per_s']:.0f}/s, p50 {storm['p50_ms']:.0f} ms, p99 {storm['p99_ms']:.0f} ms",
         f"  refusals after p50 {storm['refused_p50_ms']:.1f} ms, p99 {storm['refused_p99_ms']:.0f} ms",
         f"  statuses {storm['statuses']}, errors {storm['errors']}, unfinished {storm['unfinished']}",

@@ -68,6 +68,43 @@ def test_turns_that_get_longer_and_longer_are_overload() -> None:
     assert pace.quota < 5
 
 
+def test_more_than_a_burst_in_a_turn_that_is_too_long_is_overload_at_once() -> None:
+    pace = Pace(LATE_S)
+    pace.look(busy(0.15, admitted=1024, refused=300))
+    assert not pace.strict  # it was not too long
+    pace.look(busy(0.25, admitted=1024, refused=300))
+    assert pace.strict
+
+
+def test_in_a_jam_only_the_least_are_let_in() -> None:
+    pace = strict_pace()
+    for _ in range(20):
+        pace.look(busy(0.02, refused=100))
+    assert pace.quota > 20
+    pace.look(busy(0.06, refused=100))
+    assert pace.quota <= 2
+    pace.look(busy(0.02, refused=100))
+    assert pace.quota > 20
+
+
+def test_what_came_before_it_was_noticed_is_done_soon() -> None:
+    """Three times too much, on new connections at first, which make a refusal dear; and 1,400 answers to give."""
+    pace = strict_pace()
+    coming: deque[tuple[float, int]] = deque([(0.0, 1400)])
+    now_s, turn_s, connections = 0.0, 0.2, 0
+    while turn_s > 0.03:
+        came = round(7000 * turn_s)
+        admitted = min(came, pace.quota)
+        done = sum(coming.popleft()[1] for _ in range(len(coming)) if coming[0][0] <= now_s)
+        coming.append((now_s + 0.1, admitted))
+        cost_s = 65e-6 if connections < 6000 else 15e-6
+        connections += came - admitted
+        turn_s = max((admitted + done) * 0.15e-3 + (came - admitted) * cost_s, 0.005)
+        pace.look(Turn(turn_s, turn_s, admitted, came - admitted, done))
+        now_s += turn_s
+    assert now_s < 0.7
+
+
 @pytest.mark.parametrize("times", [1.2, 3.0, 6.0])
 @pytest.mark.parametrize("answer_s", [0.02, 0.5])
 def test_as_many_are_let_in_as_can_be_done(times: float, answer_s: float) -> None:

@@ -37,13 +37,16 @@ _OWN = 0.1
 _BURST = 1024
 
 #: While requests are refused: how long a turn should be, as a share of what is bearable, and how the rate follows it.
-_GOAL = 0.05
+_GOAL = 0.07
 _SLOWER = 0.1
 _SLOWEST = 0.5
 _FASTER = 12.0
 _EAGER = 0.3
 _LESS, _MORE = 0.7, 2.0
 _LEAST_PER_S = 20.0
+#: Turns that are longer than this share of what is bearable are full of refusals and of answers that are late already.
+#: Who is let in then would be late as well, and make others late: only the least are, until it has passed.
+_JAM = 0.25
 #: What gets done is averaged over so long.
 _MEMORY_S = 0.5
 #: A thread that works for a smaller share of the time has not too much to do.
@@ -122,7 +125,9 @@ class Pace:
             self._in_a_row = 0
             return
         self._in_a_row += 1
-        if self._in_a_row >= _IN_A_ROW and (is_stretched or turn.worked_s >= self._late_s):
+        # More than a burst has come while so much was done: that is no long piece of work, which would end by itself.
+        is_flood = turn.refused > 0
+        if (is_flood or self._in_a_row >= _IN_A_ROW) and (is_stretched or turn.worked_s >= self._late_s):
             self._begin(turn)
 
     def _begin(self, turn: Turn) -> None:
@@ -151,7 +156,8 @@ class Pace:
         elif turn.refused:
             self._rate *= 1.0 + _FASTER * seconds * max(1.0 - busy, _EAGER * -too_long)
         self._rate = max(_LEAST_PER_S, _LESS * borne_per_s, min(self._rate, _MORE * borne_per_s))
-        self._rest = self._rate * min(seconds, self._late_s) + self._rest % 1.0
+        let_in_per_s = _LEAST_PER_S if turn.worked_s > self._late_s * _JAM else self._rate
+        self._rest = let_in_per_s * min(seconds, self._late_s) + self._rest % 1.0
         self.quota = int(self._rest)
         self._calm_s = 0.0 if turn.refused and self._busy > _IDLE else self._calm_s + seconds
         if self._calm_s >= _CALM_S:
