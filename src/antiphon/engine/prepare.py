@@ -204,7 +204,9 @@ async def gather(
     route = parts.router.route(ask_for(request, tenant, arrival=arrival, history=history))
     record.route(route)
     record.timing.routed = _passed_ms(parts, arrival)
-    hosted = hosted_tools(request, tenant, history=history, kinds=parts.tools) if parts.tools else None
+    hosted = None
+    if parts.tools and request.tools:
+        hosted = hosted_tools(request, tenant, history=history, kinds=parts.tools)
     return Material(request, tenant, history=history, parts=parts, hosted=hosted), route
 
 
