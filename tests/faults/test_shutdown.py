@@ -52,7 +52,7 @@ async def read_until(answer: aiohttp.ClientResponse, text: bytes) -> bytes:
 
 
 def rows(directory: Path, query: str) -> list[Any]:
-    with closing(sqlite3.connect(directory / "data" / "antiphon.db")) as connection:
+    with closing(sqlite3.connect(directory / "data" / "antiphon.db")) as connection, connection:
         return connection.execute(query).fetchall()
 
 

@@ -202,7 +202,7 @@ def test_s3_a_full_disk_costs_nothing_but_what_would_be_stored_meanwhile(tmp_pat
                 assert await gateway.stop() == 0
 
     asyncio.run(main())
-    with closing(sqlite3.connect(tmp_path / "data" / "antiphon.db")) as connection:
+    with closing(sqlite3.connect(tmp_path / "data" / "antiphon.db")) as connection, connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 

@@ -167,7 +167,7 @@ class Gateway:
         """Rows of the gateway's own SQLite database."""
         import sqlite3  # noqa: PLC0415 - only tests look inside
 
-        with closing(sqlite3.connect(self.settings.data_path / "antiphon.db")) as connection:
+        with closing(sqlite3.connect(self.settings.data_path / "antiphon.db")) as connection, connection:
             return connection.execute(statement).fetchall()
 
     def _started(self, url: str) -> None:
