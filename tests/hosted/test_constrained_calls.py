@@ -71,6 +71,20 @@ def test_each_round_begins_with_the_question(served: tuple[Weak, Gateway], strea
     assert all("tools" not in asked for asked in served[0].heard)
 
 
+def test_a_model_is_shown_what_users_say_who_want_a_tool(served: tuple[Weak, Gateway]) -> None:
+    own = {"type": "function", "name": "coat", "description": 'Rain.\nUsers say: "Is it raining?", "Do I need a coat?"'}
+    plain = {"type": "function", "name": "clock", "description": "Tells the time.\nOf day."}
+    ask(served, '"answer"', "Hi.", tools=[own, plain], instructions="Be brief.")
+    asked = served[0].heard[0]["messages"]
+    pairs = {each["content"]: chosen["content"] for each, chosen in zip(asked[1:-1:2], asked[2:-1:2], strict=True)}
+    assert asked[0] == {"role": "system", "content": "Be brief."}
+    assert asked[-1] == {"role": "user", "content": "Who edits it?"}
+    assert pairs["Is it raining?"] == pairs["Do I need a coat?"] == '"coat"'
+    assert pairs["Tells the time."] == '"clock"'
+    assert pairs["Hello!"] == pairs["Tell me a story."] == '"answer"'
+    assert list(pairs)[-1] in ("Do I need a coat?", "Explain what a verb is.")  # the first tool's stand last
+
+
 def test_all_questions_count(served: tuple[Weak, Gateway]) -> None:
     alone = ask(served, "It is.", tools=[])["usage"]
     usage = ask(served, '"web_search"', SEARCH, '"answer"', "Ada Crumb.")["usage"]
@@ -99,6 +113,52 @@ def test_searches_and_the_clients_functions_go_together(served: tuple[Weak, Gate
 def test_a_later_round_that_fails_is_asked_again(served: tuple[Weak, Gateway], stream: bool) -> None:
     replies = ('"web_search"', SEARCH, error(500, "no"), '"answer"', error(500, "no"), "Ada Crumb.")
     assert types(ask(served, *replies, stream=stream)) == ["web_search_call", "message"]
+
+
+EXAMPLE: Json = {
+    "model": "local",
+    "input": "What are the latest news about AI?",
+    "tools": [{"type": "web_search_preview"}],
+}
+
+
+@pytest.fixture(scope="module")
+def small(web: ThreadedWeb, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The real local model, before the small web."""
+    local = {"enabled": True, "model": str(local_model_path())}
+    with Gateway(
+        None, tmp_path_factory.mktemp("small"), config={"local": local, "web_search": search_in(web)}
+    ) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("said", "searches"),
+    [
+        ("What are the latest news about AI?", True),
+        ("What is the weather in Paris today?", True),
+        ("Tell me a joke.", False),
+        ("My name is Alice.", False),
+    ],
+)
+def test_the_local_model_decides_by_what_users_say(small: Gateway, said: str, searches: bool) -> None:
+    least: Json = {"max_tool_calls": 1, "max_output_tokens": 250, "temperature": 0}
+    items = check_stream(small.create(stream=True, **{**EXAMPLE, "input": said}, **least).body).items
+    assert (items[0]["type"] == "web_search_call") is searches
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_example_that_was_ordered_runs_on_the_local_model_as_it_is(small: Gateway, stream: bool) -> None:
+    client = small.openai().with_options(timeout=110)
+    if stream:
+        kinds = [event.type for event in client.responses.create(**EXAMPLE, stream=True)]
+        assert "response.web_search_call.completed" in kinds
+        assert kinds[-1] in ("response.completed", "response.incomplete")
+    else:
+        response = client.responses.create(**EXAMPLE)
+        assert response.output[0].type == "web_search_call"
+        assert response.output[-1].type in ("message", "web_search_call")
 
 
 def test_the_local_model_searches(web: ThreadedWeb, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What a model that cannot call is asked instead: to write a call as JSON, or first whether to write one."""
 
+import re
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import islice, zip_longest
 
 import msgspec
 from msgspec import Raw, Struct, structs
@@ -40,9 +41,13 @@ _CALL = (
 _CHOOSE = "Choose what fits the user's last message best:\n{tools}\n- {answer}: {about}"
 _ABOUT_ANSWER = "talk, answer a question, tell or write something."
 _GREETING, _THANKS = "Hello!", "Thank you!"
+#: What users say who want no tool. Beside what those say who want one, a list of the tools only misleads.
+_TALK = (_GREETING, "Tell me a story.", "What is three times three?", _THANKS, "Explain what a verb is.")
 #: So many tools are examples, and so much of what each is for.
 _MOST_EXAMPLES = 16
 _EXAMPLE_CHARS = 200
+_SAYS_START = "users say"
+_QUOTED = re.compile(r'"([^"]+)"')
 
 _encode = msgspec.json.Encoder().encode
 
@@ -108,16 +113,11 @@ def calling(request: Request, *, longest_text: int) -> Asked:
 def ask_first(request: Request) -> Request:
     """The question whether to answer or to call, and what. `chosen` reads what comes."""
     names = _choices(request)
-    answer = next(iter(names))
-    about = {name: _first_line(tool) for name, tool in names.items() if tool is not None}
-    tools = "\n".join(f"- {name}: {said}" for name, said in about.items())
-    prompt = _CHOOSE.format(tools=tools, answer=answer, about=_ABOUT_ANSWER)
+    prompt, examples = _pattern(names)
     asked = _constrained(request, schema={"type": "string", "enum": list(names)}, prompt=prompt)
-    shown = [(said, name) for name, said in islice(about.items(), _MOST_EXAMPLES)]
-    examples = example_turns((_GREETING, answer), *shown, (_THANKS, answer))
     return structs.replace(
         asked,
-        input=(*examples, *asked.input),
+        input=(*example_turns(*examples), *asked.input),
         stream=False,
         max_output_tokens=_CHOICE_TOKENS,
         temperature=0.0,
@@ -135,6 +135,31 @@ def chosen(request: Request, text: str) -> ToolChoice | None:
     if tool is None:
         return None
     return ToolChoice("function", tool.name, request.tool_choice.allowed, namespace=tool.namespace or None)
+
+
+def _pattern(names: Mapping[str, FunctionTool | CustomTool | None]) -> tuple[str, list[tuple[str, str]]]:
+    """What the model is told of the tools, and what it is shown that others chose."""
+    answer = next(iter(names))
+    tools = {name: tool for name, tool in names.items() if tool is not None}
+    about = {name: _first_line(tool) for name, tool in tools.items()}
+    if not any(map(_users_say, tools.values())):
+        shown = [(said, name) for name, said in islice(about.items(), _MOST_EXAMPLES)]
+        told = "\n".join(f"- {name}: {said}" for name, said in about.items())
+        prompt = _CHOOSE.format(tools=told, answer=answer, about=_ABOUT_ANSWER)
+        return prompt, [(_GREETING, answer), *shown, (_THANKS, answer)]
+    shown = [(said, name) for name, tool in tools.items() for said in _users_say(tool) or (about[name],)]
+    shown = shown[: 2 * _MOST_EXAMPLES]
+    # Those of the first tool stand last: what is nearest counts most.
+    shown.sort(key=lambda each: list(tools).index(each[1]), reverse=True)
+    mixed = zip_longest([(said, answer) for said in _TALK], shown)
+    return "", [each for pair in mixed for each in pair if each is not None]
+
+
+def _users_say(tool: FunctionTool | CustomTool) -> list[str]:
+    """What users say who want this tool: the texts in quotes in a line of its description that begins so."""
+    lines = (tool.description or "").splitlines()
+    said = next((line for line in lines if line.strip().lower().startswith(_SAYS_START)), "")
+    return [each[:_EXAMPLE_CHARS] for each in _QUOTED.findall(said)[:_MOST_EXAMPLES]]
 
 
 def _first_line(tool: FunctionTool | CustomTool) -> str:

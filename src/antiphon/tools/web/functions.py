@@ -17,13 +17,21 @@ _URL = {"type": "string", "description": "The page's address, from a result or a
 _PART = {"type": "integer", "description": "Which part of a long page. Left out: the first.", "minimum": 1}
 _PATTERN = {"type": "string", "description": "Words to look for on the page.", "maxLength": 200}
 
+# Very small models choose by what these say; see `providers.constrained.asking`.
+_WANTS_SEARCH = (
+    'Users say: "What are the news?", "Who is the president now?", "What is the weather today?", '
+    '"Find out when the shop opens."'
+)
+_WANTS_PAGE = 'Users say: "Open the page https://example.com/a."'
+_WANTS_PLACE = 'Users say: "Where on https://example.com/a do they write of bread?"'
+
 
 def web_functions(*, place: str, pages: bool) -> tuple[FunctionTool, ...]:
     """The functions; `place` is about where the user is, or empty."""
     near = f" The user is near {place}." if place else ""
     search = _function(
         SEARCH,
-        f"Searches the web. Gives numbered results with title, address and a piece of the text.{near}",
+        f"Searches the web. Gives numbered results with title, address and a piece of the text.{near}\n{_WANTS_SEARCH}",
         {"query": _QUERY},
         required=["query"],
     )
@@ -33,13 +41,13 @@ def web_functions(*, place: str, pages: bool) -> tuple[FunctionTool, ...]:
         search,
         _function(
             OPEN,
-            "Reads a web page, when a result's piece of text is not enough.",
+            f"Reads a web page, when a result's piece of text is not enough.\n{_WANTS_PAGE}",
             {"url": _URL, "part": _PART},
             required=["url"],
         ),
         _function(
             FIND,
-            "Shows the places on a web page where certain words stand.",
+            f"Shows the places on a web page where certain words stand.\n{_WANTS_PLACE}",
             {"url": _URL, "pattern": _PATTERN},
             required=["url", "pattern"],
         ),
