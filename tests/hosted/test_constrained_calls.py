@@ -136,9 +136,9 @@ def small(web: ThreadedWeb, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     ("said", "searches"),
     [
         ("What are the latest news about AI?", True),
-        ("What is the weather in Paris today?", True),
+        pytest.param("What is the weather in Paris today?", True, marks=pytest.mark.long),
         ("Tell me a joke.", False),
-        ("My name is Alice.", False),
+        pytest.param("My name is Alice.", False, marks=pytest.mark.long),
     ],
 )
 def test_the_local_model_decides_by_what_users_say(small: Gateway, said: str, searches: bool) -> None:
@@ -161,6 +161,7 @@ def test_the_example_that_was_ordered_runs_on_the_local_model_as_it_is(small: Ga
         assert response.output[-1].type in ("message", "web_search_call")
 
 
+@pytest.mark.long
 def test_the_local_model_searches(web: ThreadedWeb, tmp_path: Path) -> None:
     local = {"enabled": True, "model": str(local_model_path()), "context": 4096}
     with Gateway(None, tmp_path, config={"local": local, "web_search": search_in(web)}) as gateway:
