@@ -11,8 +11,9 @@ SEARCH = "web_search"
 OPEN = "open_page"
 FIND = "find_in_page"
 
-# Bounded strings: where calls come from schema-constrained output, a model would else write without end.
-_QUERY = {"type": "string", "description": "A few words, as for a search engine.", "maxLength": 400}
+# Bounded strings: where calls come from schema-constrained output, a model would else write without end, and a very
+# small one writes as much as it may. A longer query of another model is taken all the same.
+_QUERY = {"type": "string", "description": "A few words, as for a search engine.", "maxLength": 120}
 _URL = {"type": "string", "description": "The page's address, from a result or a link.", "maxLength": 2048}
 _PART = {"type": "integer", "description": "Which part of a long page. Left out: the first.", "minimum": 1}
 _PATTERN = {"type": "string", "description": "Words to look for on the page.", "maxLength": 200}
