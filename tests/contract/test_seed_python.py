@@ -5,6 +5,7 @@ Only base URL, key and model are ours; before the local model also a limit on th
 
 from typing import Any
 
+import pytest
 from openai.types.responses import Response
 
 from tests.contract.serving import SCRIPTED_TEXT, Serving
@@ -144,6 +145,7 @@ def test_functions_may_come_in_the_nested_shape(serving: Serving, tap: Tap) -> N
     assert tool.name == "get_weather"  # echoed in the flat shape, which is the one that clients know
 
 
+@pytest.mark.timeout(300)  # it may talk on to the end of its context, and share the processor meanwhile
 def test_an_example_with_nothing_added_runs_on_the_local_model(local: Serving) -> None:
     with Tap(local.gateway) as tap:
         response = tap.client.responses.create(model=local.model, input="What is the capital of France?")

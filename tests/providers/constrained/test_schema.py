@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -271,6 +271,7 @@ _SCRAPS = st.recursive(
 )
 
 
+@example({"additionalProperties": {"format": []}})
 @given(st.dictionaries(_WORDS, _SCRAPS, max_size=4))
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_what_is_no_schema_is_read_or_refused(schema: Json) -> None:

@@ -249,8 +249,9 @@ class _Writer:
                 self.loose |= {"minLength", "maxLength"} & schema.keys()
                 return {"type": "string", "pattern": narrower}
             self.loose.add("pattern")
-        if schema.get("format") in _FORMATS and not low and high is None:
-            return {"type": "string", "format": schema["format"]}
+        form = schema.get("format")
+        if isinstance(form, str) and form in _FORMATS and not low and high is None:
+            return {"type": "string", "format": form}
         if low > _LONGEST_TEXT:
             self.loose.add("minLength")
             low = _LONGEST_TEXT
