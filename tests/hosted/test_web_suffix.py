@@ -217,14 +217,16 @@ def test_the_official_clients_read_all_of_it(many: tuple[Stage, ThreadedWeb]) ->
     model = stage.model(searches)
     response = stage.gateway.openai().responses.create(model=model.name + ":web", input="Bread?")
     assert [item.type for item in response.output] == ["web_search_call", "message"]
-    client = anthropic.Anthropic(base_url=stage.gateway.url, api_key=stage.gateway.key, max_retries=0)
-    message = client.messages.create(
-        model=model.name + ":web", max_tokens=500, messages=[{"role": "user", "content": "Bread?"}]
-    )
+    with anthropic.Anthropic(base_url=stage.gateway.url, api_key=stage.gateway.key, max_retries=0) as client:
+        message = client.messages.create(
+            model=model.name + ":web", max_tokens=500, messages=[{"role": "user", "content": "Bread?"}]
+        )
+        counted = client.messages.count_tokens(
+            model=model.name + ":web", messages=[{"role": "user", "content": "Bread?"}]
+        )
     assert [block.type for block in message.content] == ["server_tool_use", "web_search_tool_result", "text"]
     found = message.content[1]
     assert isinstance(found, WebSearchToolResultBlock)
     assert isinstance(found.content, list)
     assert [page.title for page in found.content] == [f"Bread {number}" for number in range(5)]
-    counted = client.messages.count_tokens(model=model.name + ":web", messages=[{"role": "user", "content": "Bread?"}])
     assert counted.input_tokens
