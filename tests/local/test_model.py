@@ -238,7 +238,7 @@ def test_missing_runtime_is_told_before_anything_is_fetched(tmp_path: Path) -> N
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the package brings all that it needs")
+@pytest.mark.skipif(sys.platform != "linux", reason="only looked at on Linux, where slim images lack it")
 def test_what_slim_images_come_without_is_told_with_its_packages_name() -> None:
     with pytest.raises(LocalModelError) as caught:
         check_runtime("libnowhere.so.1")

@@ -147,10 +147,9 @@ def _pattern(names: Mapping[str, FunctionTool | CustomTool | None]) -> tuple[str
         told = "\n".join(f"- {name}: {said}" for name, said in about.items())
         prompt = _CHOOSE.format(tools=told, answer=answer, about=_ABOUT_ANSWER)
         return prompt, [(_GREETING, answer), *shown, (_THANKS, answer)]
-    shown = [(said, name) for name, tool in tools.items() for said in _users_say(tool) or (about[name],)]
-    shown = shown[: 2 * _MOST_EXAMPLES]
     # Those of the first tool stand last: what is nearest counts most.
-    shown.sort(key=lambda each: list(tools).index(each[1]), reverse=True)
+    shown = [(said, name) for name, tool in reversed(tools.items()) for said in _users_say(tool) or (about[name],)]
+    shown = shown[-2 * _MOST_EXAMPLES :]
     mixed = zip_longest([(said, answer) for said in _TALK], shown)
     return "", [each for pair in mixed for each in pair if each is not None]
 
