@@ -105,6 +105,7 @@ class Edge:
             await route.handler(services, exchange)
         except Fault as fault:
             await self._answer(exchange, fault)
+            fault.__traceback__ = None  # it knows the frames that know the fault
         except ClientGoneError:
             exchange.client_gone = True
         except asyncio.CancelledError:
@@ -118,6 +119,7 @@ class Edge:
                 services.admission.leave()
             services.bodies.release(exchange)
             services.telemetry.request_done(exchange, services.clock.monotonic() - exchange.began)
+            exchange.run, exchange.more_runs = None, ()  # a stream's knows us: such rings wait for the collector
 
     def _enter(self, scope: Scope) -> bool:
         """Whether the request counts here; our own server has asked, and counted, most of them before they came."""

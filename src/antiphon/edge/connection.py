@@ -78,7 +78,7 @@ class ClientConnection(HttpToolsProtocol):
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._watchers: set[Callable[[], None]] = set()
-        self._connection: dict[object, object] = {"watchers": self._watchers, "abort": self._abort}
+        self._connection: dict[object, object] = {"watchers": self._watchers}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock for the first head; or end it at once, when there are too many."""
@@ -87,6 +87,9 @@ class ClientConnection(HttpToolsProtocol):
             self._turn_away(transport)
             return
         super().connection_made(transport)
+        # To hang up at once; a polite end would wait until the client has taken what is held for it. A method of the
+        # transport, which forgets us when it ends: what knows itself waits for the collector.
+        self._connection["abort"] = transport.abort
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -323,10 +326,6 @@ class ClientConnection(HttpToolsProtocol):
         """Close it behind what was written."""
         self._outbox.flush()
         self.transport.close()
-
-    def _abort(self) -> None:
-        """Hang up at once; a polite end would wait until the client has taken what is held for it."""
-        self.transport.abort()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self.transport.close)

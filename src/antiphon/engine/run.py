@@ -172,6 +172,7 @@ class Run:
             self._post(self._write_row(self._ended(partial)))
             raise fault
         _log.warning("request %s: %s (%s)", self.record.caller.request_id, fault.message, fault.detail)
+        fault.__traceback__ = None  # it knows the frames that know the fault, which would wait for the collector
         return await self._conclude("failed", fault=fault)
 
     async def _conclude(
