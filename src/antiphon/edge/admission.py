@@ -38,11 +38,11 @@ _BURST = 1024
 
 #: While requests are refused: how long a turn should be, as a share of what is bearable, and how the rate follows it.
 _GOAL = 0.07
-_SLOWER = 0.1
+_SLOWER = 0.05
 _SLOWEST = 0.5
-_FASTER = 12.0
+_FASTER = 24.0
 _EAGER = 0.3
-_LESS, _MORE = 0.7, 2.0
+_LESS, _MORE = 0.9, 2.0
 _LEAST_PER_S = 20.0
 #: Turns that are longer than this share of what is bearable are full of refusals and of answers that are late already.
 #: Who is let in then would be late as well, and make others late: only the least are, until it has passed.
@@ -95,6 +95,7 @@ class Pace:
         "_busy",
         "_calm_s",
         "_done_per_s",
+        "_grown",
         "_in_a_row",
         "_late_s",
         "_rate",
@@ -108,6 +109,7 @@ class Pace:
         self.strict = False
         self.quota = _BURST
         self._in_a_row = 0
+        self._grown = 0  # by so many there are more under way than when there was time left last
         self._rate = 0.0
         self._rest = 0.0
         self._done_per_s = 0.0
@@ -121,18 +123,20 @@ class Pace:
             self._steer(turn)
             return
         is_stretched = turn.elapsed_s >= self._late_s * _STRETCH and turn.worked_s >= self._late_s * _OWN
+        self._grown = self._grown + turn.admitted - turn.done if turn.worked_s > 2 * _TICK_S else 0
         if not is_stretched and turn.worked_s < self._late_s * _LONG:
             self._in_a_row = 0
             return
         self._in_a_row += 1
         # More than a burst has come while so much was done: that is no long piece of work, which would end by itself.
         is_flood = turn.refused > 0
-        if (is_flood or self._in_a_row >= _IN_A_ROW) and (is_stretched or turn.worked_s >= self._late_s):
+        is_too_long = is_stretched or turn.worked_s >= self._late_s
+        if self._grown > _BURST or ((is_flood or self._in_a_row >= _IN_A_ROW) and is_too_long):
             self._begin(turn)
 
     def _begin(self, turn: Turn) -> None:
         self.strict = True
-        self._in_a_row = 0
+        self._in_a_row = self._grown = 0
         self._calm_s = 0.0
         self._busy = 1.0
         self._done_per_s = self._admitted_per_s = (turn.admitted + turn.done) / 2 / turn.elapsed_s
