@@ -99,10 +99,10 @@ def save_stress(results: dict, folder: Path) -> str:
 
 
 def _overload(seen: dict) -> list[str]:
-    peak, storm = seen["peak"]["per_s"], seen["storm"]
+    peak, after, storm = seen["peak"]["per_s"], seen["after"]["per_s"], seen["storm"]
     return [
-        f"overload: peak {peak:.0f}/s, sent {storm['sent_per_s']:.0f}/s",
-        f"  answered in {seen['within_ms']:.0f} ms: {storm['in_time_per_s']:.0f}/s, {seen['share']:.0%} of the peak",
+        f"overload: peak {peak:.0f}/s before and {after:.0f}/s after, sent {storm['sent_per_s']:.0f}/s",
+        f"  answered in {seen['within_ms']:.0f} ms: {storm['in_time_per_s']:.0f}/s, {seen['share']:.0%} of their mean",
         f"  by the second: {' '.join(map(str, storm['in_time_by_second']))}",
         f"  all answers {storm['good_per_s']:.0f}/s, p50 {storm['p50_ms']:.0f} ms, p99 {storm['p99_ms']:.0f} ms",
         f"  refusals after p50 {storm['refused_p50_ms']:.1f} ms, p99 {storm['refused_p99_ms']:.0f} ms",

@@ -26,7 +26,7 @@ def test_one_long_turn_is_no_overload() -> None:
     for _ in range(20):
         pace.look(busy(0.005, admitted=1))
         pace.look(busy(2.0, admitted=1000))
-        pace.look(busy(0.005, admitted=1))
+        pace.look(Turn(0.005, 0.001, 1, 0, 1000))
         assert not pace.strict
 
 
@@ -74,6 +74,24 @@ def test_more_than_a_burst_in_a_turn_that_is_too_long_is_overload_at_once() -> N
     assert not pace.strict  # it was not too long
     pace.look(busy(0.25, admitted=1024, refused=300))
     assert pace.strict
+
+
+def test_more_than_a_burst_under_way_and_no_time_left_is_overload_before_turns_are_too_long() -> None:
+    pace = Pace(LATE_S)
+    for _ in range(5):
+        pace.look(busy(0.005, admitted=100, done=0))
+        pace.look(busy(0.12, admitted=150, done=50))
+        assert not pace.strict
+    pace.look(busy(0.12, admitted=150, done=50))
+    assert pace.strict
+
+
+def test_many_under_way_are_no_overload_while_there_is_time_left() -> None:
+    pace = Pace(LATE_S)
+    for _ in range(50):
+        pace.look(busy(0.12, admitted=500, done=0))
+        pace.look(Turn(0.005, 0.002, 10, 0, 0))
+    assert not pace.strict
 
 
 def test_in_a_jam_only_the_least_are_let_in() -> None:

@@ -37,10 +37,10 @@ _OWN = 0.1
 _BURST = 1024
 
 #: While requests are refused: how long a turn should be, as a share of what is bearable, and how the rate follows it.
-_GOAL = 0.07
-_SLOWER = 0.05
+_GOAL = 0.055
+_SLOWER = 0.1
 _SLOWEST = 0.5
-_FASTER = 24.0
+_FASTER = 48.0
 _EAGER = 0.3
 _LESS, _MORE = 0.9, 2.0
 _LEAST_PER_S = 20.0
@@ -123,7 +123,8 @@ class Pace:
             self._steer(turn)
             return
         is_stretched = turn.elapsed_s >= self._late_s * _STRETCH and turn.worked_s >= self._late_s * _OWN
-        self._grown = self._grown + turn.admitted - turn.done if turn.worked_s > 2 * _TICK_S else 0
+        has_time_left = turn.worked_s < turn.elapsed_s * _IDLE
+        self._grown = 0 if has_time_left else self._grown + turn.admitted - turn.done
         if not is_stretched and turn.worked_s < self._late_s * _LONG:
             self._in_a_row = 0
             return
