@@ -1,6 +1,7 @@
 """The way from a file and an environment to `Settings`. The only place that reads either, once, at the start."""
 
 from collections.abc import Mapping
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
@@ -126,7 +127,12 @@ def _read(disk: _Disk, file: Path | None, reader: Reader) -> object:
         return Document()
     root, problems = parse(disk.text(file), str(file))
     reader.problems.extend(problems)
-    return Document() if root is None else reader.read(root, inspect.type_info(Document), ())
+    return Document() if root is None else reader.read(root, _document_type(), ())
+
+
+@cache
+def _document_type() -> inspect.Type:
+    return inspect.type_info(Document)  # milliseconds
 
 
 def _overrides(environ: Mapping[str, str]) -> tuple[dict[KeyPath, object], list[Problem]]:
@@ -148,7 +154,7 @@ def _overrides(environ: Mapping[str, str]) -> tuple[dict[KeyPath, object], list[
 
 
 def _type_at(path: KeyPath) -> inspect.Type:
-    kind: inspect.Type = inspect.type_info(Document)
+    kind = _document_type()
     for step in path:
         struct = unwrap(kind).kind
         assert isinstance(struct, inspect.StructType)  # noqa: S101 - `OVERRIDES` is a constant

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, Protocol
@@ -28,6 +28,8 @@ __all__ = ["Application", "GatewayServer", "server_config"]
 
 _log = logging.getLogger(__name__)
 
+#: How often the server looks whether something has ended it; uvicorn counts on ten times a second.
+_TICK_S = 0.1
 #: How often a server that retires looks whether there is a connection left.
 _LOOK_S = 0.05
 #: A connection that nobody has used for so long is closed by one that retires.
@@ -114,6 +116,7 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
         self._hurry = hurry
+        self._told = asyncio.Event()
         self._told_again = asyncio.Event()
         self._tell_started = started
         self._main: asyncio.Task[None] | None = None
@@ -122,7 +125,10 @@ class GatewayServer(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop."""
         self._main = asyncio.current_task()
-        await super().serve(sockets)
+        try:
+            await super().serve(sockets)
+        finally:
+            self._main = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -145,9 +151,15 @@ class GatewayServer(uvicorn.Server):
         loop = self._main.get_loop()
         if self.should_exit:
             loop.call_soon_threadsafe(self._told_again.set)
-        self.should_exit = True
+        self.stop()
         if not self.started:
             loop.call_soon_threadsafe(self._give_up, self._main)
+
+    def stop(self) -> None:
+        """Stop in order. To be called from any thread, and while signals are handled."""
+        self.should_exit = True
+        if self._main is not None:
+            self._main.get_loop().call_soon_threadsafe(self._told.set)
 
     def _give_up(self, main: asyncio.Task[None]) -> None:
         if self.started:
@@ -180,6 +192,15 @@ class GatewayServer(uvicorn.Server):
         """Whether it ended, or never began to serve, because of an error of ours."""
         return not self.started or (isinstance(self.lifespan, LifespanOn) and self.lifespan.error_occurred)
 
+    async def main_loop(self) -> None:
+        """As uvicorn has it, but it hears at once that it shall stop, not within a tenth of a second."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._told.wait()
+
     async def on_tick(self, counter: int) -> bool:
         """Stop as well when what stands behind the application broke: who restarts us is better than 503 for ever."""
         stop = await super().on_tick(counter)
@@ -209,7 +230,7 @@ class GatewayServer(uvicorn.Server):
                 elif now - busy_at.get(each, began) > _UNUSED_S:
                     each.shutdown()
             await asyncio.sleep(_LOOK_S)
-        self.should_exit = True
+        self.stop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain while uvicorn waits for its connections."""
