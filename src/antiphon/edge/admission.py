@@ -124,7 +124,7 @@ class Pace:
             return
         is_stretched = turn.elapsed_s >= self._late_s * _STRETCH and turn.worked_s >= self._late_s * _OWN
         has_time_left = turn.worked_s < turn.elapsed_s * _IDLE
-        self._grown = 0 if has_time_left else self._grown + turn.admitted - turn.done
+        self._grown = 0 if has_time_left else max(0, self._grown + turn.admitted - turn.done)
         if not is_stretched and turn.worked_s < self._late_s * _LONG:
             self._in_a_row = 0
             return

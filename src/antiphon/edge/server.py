@@ -158,8 +158,9 @@ class GatewayServer(uvicorn.Server):
     def stop(self) -> None:
         """Stop in order. To be called from any thread, and while signals are handled."""
         self.should_exit = True
-        if self._main is not None:
-            self._main.get_loop().call_soon_threadsafe(self._told.set)
+        main = self._main
+        if main is not None:
+            main.get_loop().call_soon_threadsafe(self._told.set)
 
     def _give_up(self, main: asyncio.Task[None]) -> None:
         if self.started:
