@@ -29,7 +29,7 @@ async def through_the_local_model(model: Path, folder: Path) -> None:
 
 def talk(folder: Path, providers: dict[str, Any]) -> None:
     with Gateway(None, folder, config={"providers": providers}) as gateway:
-        streamed = check_stream(gateway.stream(input="Say hi.", max_output_tokens=12))
+        streamed = check_stream(gateway.stream(input="Count to a hundred.", max_output_tokens=12, temperature=0))
         assert streamed.text
         assert streamed.response["incomplete_details"] == {"reason": "max_output_tokens"}  # it says "completed" itself
         assert streamed.response["usage"]["output_tokens"] == 12
