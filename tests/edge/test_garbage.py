@@ -6,6 +6,7 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,19 @@ def _fails(_: Seen) -> Reply:
     return error(500, "Something broke.")
 
 
+def _recovers() -> Script:
+    replies = cycle([error(500, "Something broke."), error(503, "Not now."), None])
+
+    def reply(request: Seen) -> Reply:
+        return next(replies) or answer_like(request, "Hello there")
+
+    return reply
+
+
+#: Two of three attempts fail, in different ways.
+_RECOVERS = _recovers()
+
+
 def _whole(gateway: Gateway) -> None:
     gateway.create(input="Hi")
 
@@ -118,6 +132,8 @@ def _hung_up(gateway: Gateway) -> None:
         (_says, _two_choices),
         (_says, _invalid),
         (_says, _hung_up),
+        (_RECOVERS, _whole),
+        (_RECOVERS, _streamed),
         (_fails, _whole),
         (_fails, _streamed),
         (_breaks_off, _whole),
@@ -128,7 +144,8 @@ def _hung_up(gateway: Gateway) -> None:
 def test_nothing_that_a_request_made_waits_for_the_collector(
     tmp_path: Path, script: Script, ask: Callable[[Gateway], None]
 ) -> None:
-    with ThreadedUpstream(script) as upstream, Gateway(upstream.url, tmp_path) as gateway:
+    config = {"retries": {"attempts": 3 if script is _RECOVERS else 1}}
+    with ThreadedUpstream(script) as upstream, Gateway(upstream.url, tmp_path, config=config) as gateway:
         ask(gateway)  # what is made once
         _rest(gateway)
         gc.collect()

@@ -23,7 +23,7 @@ from antiphon.edge.sse_out import StreamSettings
 from antiphon.edge.telemetry import Telemetry
 from antiphon.engine.engine import Engine
 from antiphon.engine.ports import Clock
-from antiphon.protocol.faults import Fault, RequestFault, ServerFault, overloaded
+from antiphon.protocol.faults import Fault, RequestFault, ServerFault, forget_frames, overloaded
 from antiphon.protocol.request import Dialect
 from antiphon.routing.doors import ResponsesOnly
 from antiphon.routing.router import ModelRouter
@@ -105,7 +105,7 @@ class Edge:
             await route.handler(services, exchange)
         except Fault as fault:
             await self._answer(exchange, fault)
-            fault.__traceback__ = None  # it knows the frames that know the fault
+            forget_frames(fault)
         except ClientGoneError:
             exchange.client_gone = True
         except asyncio.CancelledError:

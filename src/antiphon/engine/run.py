@@ -28,7 +28,7 @@ from antiphon.engine.vault import Vault
 from antiphon.protocol.assembler import Assembler, Outcome, terminal_event
 from antiphon.protocol.echo import begin_response
 from antiphon.protocol.extended import extended
-from antiphon.protocol.faults import Fault, ServerFault, StoreFault, UpstreamFault
+from antiphon.protocol.faults import Fault, ServerFault, StoreFault, UpstreamFault, forget_frames
 from antiphon.protocol.ids import ResponseId
 from antiphon.protocol.reading import read_fields
 from antiphon.protocol.records import CallState, RunRow, Tenant
@@ -172,7 +172,7 @@ class Run:
             self._post(self._write_row(self._ended(partial)))
             raise fault
         _log.warning("request %s: %s (%s)", self.record.caller.request_id, fault.message, fault.detail)
-        fault.__traceback__ = None  # it knows the frames that know the fault, which would wait for the collector
+        forget_frames(fault)
         return await self._conclude("failed", fault=fault)
 
     async def _conclude(

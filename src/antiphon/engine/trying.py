@@ -10,7 +10,7 @@ from antiphon.engine.prepare import Material, Parts, Plan, nowhere_to_go, shorte
 from antiphon.engine.reception import Reception
 from antiphon.engine.record import Attempt
 from antiphon.engine.retries import acts
-from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault
+from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault, forget_frames
 from antiphon.protocol.request import Request
 from antiphon.protocol.target import Route, Target
 
@@ -67,6 +67,7 @@ class Trying:
                     trace.outcome = fault.code or fault.type
                     course.judge("failed")
                     plan = await self._after(fault, plan, trace=trace)
+                    forget_frames(fault)  # the course may keep it, to tell the client in the end
                 else:
                     trace.outcome = "served"
                     course.judge("served")
@@ -116,6 +117,7 @@ class Trying:
                 if decision.verb != "retry":
                     raise
                 await course.wait(decision, trace)
+                forget_frames(fault)
             else:
                 trace.outcome = "served"
                 return

@@ -25,6 +25,7 @@ __all__ = [
     "ServerFault",
     "StoreFault",
     "UpstreamFault",
+    "forget_frames",
     "overloaded",
     "previous_response_not_found",
 ]
@@ -133,6 +134,18 @@ class StoreFault(Fault):
 
 class ServerFault(Fault):
     """Ours: overload (503), shutdown (503), a bug (500)."""
+
+
+def forget_frames(fault: Fault) -> None:
+    """Let go of where a fault, and what led to it, came from, once that is settled.
+
+    The frames know the fault, and the fault the frames: such rings, with all of a request in them, wait for the
+    garbage collector.
+    """
+    error: BaseException | None = fault
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def overloaded() -> ServerFault:
