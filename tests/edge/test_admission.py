@@ -175,10 +175,10 @@ def test_it_is_over_when_there_is_time_left_although_somebody_is_refused() -> No
 def test_so_many_are_under_way_and_no_more() -> None:
     admission = Admission(AdmissionLimits(max_runs=0))
     admission.refuse()
-    fulls = [admission.is_full]
+    fulls = [admission.is_full()]
     assert admission.refused == {"runs": 1}
     admission.use(AdmissionLimits(max_runs=1))
-    fulls.append(admission.is_full)
+    fulls.append(admission.is_full())
     assert fulls == [True, False]
     assert admission.has_room(0)
     assert not admission.has_room(1)

@@ -212,7 +212,6 @@ class Admission:
         """Whether there may be one more beside so many: one request may want several."""
         return runs < self.max_runs
 
-    @property
     def is_full(self) -> bool:
         """Whether the next request has to go away. One that may stay has to `enter` at once."""
         return self._admitted >= self._pace.quota or self.under_way >= self.max_runs

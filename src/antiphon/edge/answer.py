@@ -4,6 +4,7 @@ uvicorn writes the two apart, which costs a system call here and a wake-up at th
 each header with two regular expressions. All else is as uvicorn does it, and its cycle keeps the state.
 """
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SHORTCUTS", "JoinedAnswer"]
 
-#: Key in the scope's `extensions` under which our server keeps `read`, `ready` and `write`: `JoinedAnswer.whole_body`,
-#: `is_ready` and `write_now`. Waiting for what need not be waited for is a good part of the cost of a streamed event.
+#: Key in the scope's `extensions` under which our server keeps the `JoinedAnswer`, for what need not be waited for.
+#: Waiting all the same is a good part of the cost of a request, and of a streamed event.
 SHORTCUTS = "antiphon.shortcuts"
 
 _BODYLESS = (204, 304)
@@ -32,7 +33,7 @@ class JoinedAnswer:
 
     __slots__ = ("_close", "_cycle", "_held", "_outbox")
 
-    def __init__(self, cycle: RequestResponseCycle, outbox: "Outbox", *, close: "Callable[[], None]") -> None:
+    def __init__(self, cycle: RequestResponseCycle, outbox: "Outbox", close: "Callable[[], None]") -> None:
         self._cycle = cycle
         self._outbox = outbox
         self._close = close
@@ -61,6 +62,15 @@ class JoinedAnswer:
         else:
             self._write(message.get("body", b""), more=message.get("more_body", False))
 
+    def whole_answer(self, status: int, headers: "Headers", body: bytes) -> bool:
+        """Take all of an answer at once, where that needs no waiting; false leaves it to `send`."""
+        cycle = self._cycle
+        if cycle.flow.write_paused or cycle.disconnected:
+            return False
+        self._held = self._head(status, headers)
+        self._write(body, more=False)
+        return True
+
     def is_ready(self) -> bool:
         """Whether a piece of a streamed answer, which has begun, can be written without waiting."""
         cycle = self._cycle
@@ -76,28 +86,25 @@ class JoinedAnswer:
             raise RuntimeError("the answer has begun already")
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        breaks = len(cycle.default_headers) + len(headers) + 1
-        lines = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            if name == b"content-length":
-                cycle.expected_content_length = int(value)
-                cycle.chunked_encoding = False
-            elif name == b"connection":
-                cycle.keep_alive = False  # `close`, the only word that is ever said here, is said below
-                breaks -= 1
-                continue
-            lines += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:
-            lines.append(b"connection: close\r\n")
-            breaks += 1
-        if cycle.chunked_encoding is None and cycle.scope["method"] != "HEAD" and status not in _BODYLESS:
+        fields = [*cycle.default_headers, *headers]
+        known = dict(fields)
+        if b"connection" in known:
+            cycle.keep_alive = False  # `close`, the only word that is ever said here, is said below
+            fields = [field for field in fields if field[0] != b"connection"]
+        length = known.get(b"content-length")
+        if length is not None:
+            cycle.expected_content_length = int(length)
+            cycle.chunked_encoding = False
+        elif cycle.scope["method"] != "HEAD" and status not in _BODYLESS:
             cycle.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-            breaks += 1
-        head = b"".join(lines)
-        if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+            fields.append((b"transfer-encoding", b"chunked"))
+        if not cycle.keep_alive:
+            fields.append((b"connection", b"close"))
+        lines = b"\r\n".join(map(b": ".join, fields))
+        said = b"".join(chain.from_iterable(fields))
+        if said.find(b"\n") >= 0 or said.find(b"\r") >= 0:
             raise RuntimeError("a header of the answer holds a line break")
-        return head + b"\r\n"
+        return STATUS_LINE[status] + lines + b"\r\n\r\n"
 
     def _write(self, body: bytes, *, more: bool) -> None:
         cycle = self._cycle

@@ -13,7 +13,6 @@ from msgspec import Struct
 from starlette.routing import Match, Route
 
 from antiphon.access.keys import KeyRing
-from antiphon.access.principal import Principal
 from antiphon.edge.admission import ADMITTED, Admission
 from antiphon.edge.asgi import Exchange, Receive, Scope, Send
 from antiphon.edge.body import BodyReader, ClientGoneError
@@ -91,7 +90,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         services = self._services
-        exchange = Exchange(scope, receive, send=send, began=services.clock.monotonic())
+        exchange = Exchange(scope, receive, send, services.clock.monotonic())
         exchange.request_id = self._request_id(exchange)
         entered = False
         try:
@@ -100,7 +99,9 @@ class Edge:
             _speak(exchange, route.dialect)
             entered = not route.always and self._enter(scope)
             if not route.public:
-                exchange.principal = await self._authenticate(exchange)
+                keys, credentials = services.keys, _credentials(exchange)
+                exchange.known = keys.cached(*credentials) or await keys.authenticate(*credentials)
+                exchange.principal = exchange.known
                 exchange.authenticated = services.clock.monotonic()
             await route.handler(services, exchange)
         except Fault as fault:
@@ -126,7 +127,7 @@ class Edge:
         if ADMITTED in scope.get("extensions", ()):
             return False
         admission = self._services.admission
-        if admission.is_full:
+        if admission.is_full():
             admission.refuse()
             raise overloaded()
         admission.enter()
@@ -171,20 +172,20 @@ class Edge:
             code="unknown_endpoint",
         )
 
-    async def _authenticate(self, exchange: Exchange) -> Principal:
-        scheme, _, token = exchange.header(b"authorization").partition(" ")
-        token = token.strip() if scheme.lower() == "bearer" else ""
-        client = exchange.scope.get("client")
-        return await self._services.keys.authenticate(
-            token or exchange.header(b"x-api-key"), client_address=client[0] if client else ""
-        )
-
     async def _answer(self, exchange: Exchange, fault: Fault) -> None:
         if fault.detail:
             _log.warning("request %s: %s (%s)", exchange.request_id, fault.message, fault.detail)
         exchange.error = fault.code or fault.type
         if not exchange.status:
             await send_fault(exchange, fault)
+
+
+def _credentials(exchange: Exchange) -> tuple[str, str]:
+    """The key, and the client's address; empty where there is none."""
+    scheme, _, token = exchange.header(b"authorization").partition(" ")
+    token = token.strip() if scheme.lower() == "bearer" else ""
+    client = exchange.scope.get("client")
+    return token or exchange.header(b"x-api-key"), client[0] if client else ""
 
 
 def _speak(exchange: Exchange, dialect: Dialect) -> None:

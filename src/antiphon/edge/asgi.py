@@ -2,12 +2,13 @@
 
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from antiphon.access.principal import Principal
+from antiphon.edge.answer import SHORTCUTS, JoinedAnswer
 from antiphon.engine.embed import EmbeddingRun
 from antiphon.engine.run import Run
-from antiphon.protocol.faults import RequestFault
 from antiphon.protocol.request import Dialect
 
 __all__ = ["Exchange", "Headers", "Message", "Receive", "Scope", "Send", "send_bytes"]
@@ -19,13 +20,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 class Exchange:
     """One request and the way to answer it. Remembers what the access log wants to know.
 
     Attributes:
         began, authenticated: monotonic seconds of these moments.
-        principal: who asks; `None` on public routes.
+        principal: who asks; `None` on public routes. `known` is the same, there on routes that are not public.
         path_params: from the route's pattern.
         dialect: in whose words to answer; the route says so.
         status: of the answer, 0 until it was sent.
@@ -34,6 +37,7 @@ class Exchange:
         held_bytes: size of its body, as `BodyReader` counts it until the exchange is over.
         answered: the whole answer was handed to the server.
         client_gone: the client left before its answer was complete.
+        shortcuts: of our own server; see `SHORTCUTS`.
     """
 
     __slots__ = (
@@ -45,6 +49,7 @@ class Exchange:
         "error",
         "headers",
         "held_bytes",
+        "known",
         "more_headers",
         "more_runs",
         "path_params",
@@ -55,10 +60,13 @@ class Exchange:
         "run",
         "scope",
         "send",
+        "shortcuts",
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, *, send: Send, began: float) -> None:
+    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+        self, scope: Scope, receive: Receive, send: Send, began: float
+    ) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
@@ -67,6 +75,7 @@ class Exchange:
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.path_params: Mapping[str, str] = {}
         self.principal: Principal | None = None
+        self.known: Principal
         self.route = ""
         self.dialect: Dialect = "responses"
         self.status = 0
@@ -78,6 +87,7 @@ class Exchange:
         self.held_bytes = 0
         self.client_gone = False
         self.answered = False
+        self.shortcuts: JoinedAnswer | None = scope.get("extensions", _NOTHING).get(SHORTCUTS)
 
     def header(self, name: bytes) -> str:
         """A request header, empty when absent."""
@@ -88,18 +98,22 @@ class Exchange:
         """The query string's parameters."""
         return urllib.parse.parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
-    @property
-    def known(self) -> Principal:
-        """The principal, on a route that has one."""
-        if self.principal is None:
-            raise RequestFault("This endpoint needs an API key.", status=401, code="missing_api_key")
-        return self.principal
+    def whole(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Send a whole answer at once, where that goes straight to our own server and it need not wait; else false."""
+        if self.shortcuts is None or self.send != self.shortcuts.send:
+            return False  # another server, or something between it and us that wants to see the answer
+        self.answered = self.shortcuts.whole_answer(status, self._all(headers), body)
+        if self.answered:
+            self.status = status
+        return self.answered
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send status and headers."""
-        headers += [(b"x-request-id", self.request_id.encode("latin-1")), *self.more_headers]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": status, "headers": self._all(headers)})
         self.status = status
+
+    def _all(self, headers: Headers) -> Headers:
+        return [*headers, (b"x-request-id", self.request_id.encode("latin-1")), *self.more_headers]
 
     async def body(self, body: bytes, *, more: bool = False) -> None:
         """Send a piece of the body; the last one with `more=False`."""
@@ -117,5 +131,6 @@ async def send_bytes(
 ) -> None:
     """A whole answer."""
     fields = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *(headers or ())]
-    await exchange.start(status, fields)
-    await exchange.body(body)
+    if not exchange.whole(status, fields, body):
+        await exchange.start(status, fields)
+        await exchange.body(body)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import zstandard
 
-from antiphon.edge.answer import SHORTCUTS
 from antiphon.edge.asgi import Exchange, Message
 from antiphon.protocol.faults import RequestFault, overloaded
 
@@ -46,9 +45,9 @@ class BodyReader:
             ClientGoneError: the client left.
         """
         _check_media_type(exchange.header(b"content-type"))
-        inflate = _inflater(exchange.header(b"content-encoding").strip().lower())
-        shortcuts = exchange.scope.get("extensions", {}).get(SHORTCUTS)
-        body = shortcuts["read"]() if shortcuts else None
+        encoding = exchange.header(b"content-encoding")
+        inflate = _inflater(encoding.strip().lower()) if encoding else None
+        body = exchange.shortcuts.whole_body() if exchange.shortcuts is not None else None
         if body is None:
             declared = exchange.header(b"content-length")
             if declared.isdigit() and int(declared) > self._max_bytes:

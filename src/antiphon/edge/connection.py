@@ -72,6 +72,7 @@ class ClientConnection(HttpToolsProtocol):
         self._usual_bytes = 0
         self._is_turned_away = False
         self._head_bytes = 0
+        self._read_bytes = 0
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._lingering_bytes: int | None = None
@@ -116,26 +117,27 @@ class ClientConnection(HttpToolsProtocol):
             if self._lingering_bytes > _LINGER_BYTES:
                 self.transport.abort()
             return
-        if self._admission.is_full and self._refuse_unread(data):
+        if self._admission.is_full() and self._refuse_unread(data):
             return
-        if self._in_head and b"pgrade" in data:
+        if self._in_head and data.find(b"pgrade") >= 0:  # `in` would try to read a number first, and fail
             data = _without_upgrade(data)
         self._head_bytes += len(data)
+        self._read_bytes = len(data)
         super().data_received(data)
         if self._head_bytes > _MAX_HEAD_BYTES:
             self._close()
-        elif self._head_timer is None and self._is_awaited and not self.transport.is_closing():
+        elif self._head_timer is None and self._is_awaited() and not self.transport.is_closing():
             self._start_head_timer()
 
     def on_headers_complete(self) -> None:
         """The head is whole; one that came with its body in the same read may not be larger than the cap either."""
         self._in_head = False
         self._stop_head_timer()
-        if sum(len(name) + len(value) for name, value in self.headers) > _MAX_HEAD_BYTES:
+        if self._head_bytes + self._read_bytes > _MAX_HEAD_BYTES and _size(self.headers) > _MAX_HEAD_BYTES:
             self._close()
             return
         # One behind another waits for its turn, and is asked then.
-        if self._admission.is_full and self.is_free and not self.url.startswith(_ALWAYS) and self._refuse():
+        if self._admission.is_full() and self.is_free and not self.url.startswith(_ALWAYS) and self._refuse():
             return
         super().on_headers_complete()
         self.headers = []  # trailers: uvicorn would add them to the request's headers, and a proxy may not look at them
@@ -185,15 +187,11 @@ class ClientConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Run the application with a `send` of ours; and let it watch the connection without a task of its own."""
-        answer = JoinedAnswer(cycle, self._outbox, close=self._close_gently)
-        shortcuts: dict[object, object] = {
-            "read": answer.whole_body,
-            "ready": answer.is_ready,
-            "write": answer.write_now,
-        }
-        cycle.scope["extensions"] = extensions = {CONNECTION: self._connection, SHORTCUTS: shortcuts}
+        answer = JoinedAnswer(cycle, self._outbox, self._close_gently)
+        extensions: dict[str, Any] = {CONNECTION: self._connection, SHORTCUTS: answer}
+        cycle.scope["extensions"] = extensions
         admission = self._admission
-        is_admitted = not admission.is_full
+        is_admitted = not admission.is_full()
         if is_admitted:
             extensions[ADMITTED] = {}
             admission.enter()
@@ -204,7 +202,7 @@ class ClientConnection(HttpToolsProtocol):
             finally:
                 if not cycle.response_complete:
                     self._outbox.flush()  # it failed, and uvicorn closes the connection
-                shortcuts.clear()  # the answer knows its cycle, whose scope knows the answer: collecting that costs
+                extensions.clear()  # the answer knows its cycle, whose scope knows the answer: collecting that costs
                 if is_admitted:
                     admission.leave()
 
@@ -220,7 +218,6 @@ class ClientConnection(HttpToolsProtocol):
         )
         self._close()
 
-    @property
     def _is_awaited(self) -> bool:
         """There is something of a head, or of a body that is to be refused. Until then an answer may be running."""
         return self._refusal is not None or (self._in_head and self._head_bytes > 0)
@@ -334,6 +331,10 @@ class ClientConnection(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 def _usual_head(data: bytes) -> bytes | None:

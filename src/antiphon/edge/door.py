@@ -119,7 +119,7 @@ async def answer_whole(
     """Run, and send the answer in one piece. `names`: what the client calls its fields."""
     if exchange.dialect != "responses":
         check_endpoint(services, request)
-    sink = JsonSink(encoder, names=names, web=_web_headers(request))
+    sink = JsonSink(encoder, names, _web_headers(request))
     run = services.engine.start(request, tenant=exchange.known.tenant, arrival=arrival(exchange), sink=sink)
     exchange.run = run
     async with Watch(exchange):
@@ -129,7 +129,7 @@ async def answer_whole(
 
 
 def _web_headers(request: Request) -> WebHeaders | None:
-    return WebHeaders() if request.searches_web else None
+    return WebHeaders() if request.tools and request.searches_web else None
 
 
 def check_endpoint(services: Services, request: Request) -> None:

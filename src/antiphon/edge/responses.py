@@ -1,6 +1,6 @@
 """`/v1/responses`: create, retrieve, delete, list input items."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Literal
 
 import msgspec
@@ -38,9 +38,9 @@ class _ResponsesDoor:
 _DOOR = _ResponsesDoor()
 
 
-async def create(services: Services, exchange: Exchange) -> None:
+def create(services: Services, exchange: Exchange) -> Awaitable[None]:
     """`POST /v1/responses`."""
-    await serve(services, exchange, door=_DOOR)
+    return serve(services, exchange, door=_DOOR)
 
 
 async def explain(services: Services, exchange: Exchange) -> None:

@@ -14,7 +14,6 @@ from typing import Literal
 from msgspec import Struct
 
 from antiphon.dialects.base import AnswerEncoder, StreamEncoder
-from antiphon.edge.answer import SHORTCUTS
 from antiphon.edge.asgi import Exchange, Headers
 from antiphon.edge.web_headers import WebHeaders
 from antiphon.protocol.deltas import OutcomeDelta
@@ -87,7 +86,7 @@ class JsonSink:
     status_sent = False
 
     def __init__(
-        self, encoder: AnswerEncoder, *, names: Mapping[str, str] = _OWN_NAMES, web: WebHeaders | None = None
+        self, encoder: AnswerEncoder, names: Mapping[str, str] = _OWN_NAMES, web: WebHeaders | None = None
     ) -> None:
         self._headers: Headers = []
         self._names = names
@@ -115,16 +114,16 @@ class JsonSink:
 
     def write_now(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
+        if self._web is not None:
+            self._web.look(events)
 
     async def write(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
-        if self._web is not None:
-            self._web.look(events)
+        self.write_now(events)
 
     async def end(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
-        if self._web is not None:
-            self._web.look(events)
+        self.write_now(events)
 
 
 class ByteStream:
@@ -239,9 +238,9 @@ class StreamSink(ByteStream):
         self._web = web
         self._encoder = encoder
         self._encode = encoder.encode
-        shortcuts = exchange.scope.get("extensions", {}).get(SHORTCUTS)
-        self._is_open: Callable[[], bool] | None = shortcuts["ready"] if shortcuts else None
-        self._write: Callable[[bytes], None] | None = shortcuts["write"] if shortcuts else None
+        shortcuts = exchange.shortcuts
+        self._is_open: Callable[[], bool] | None = shortcuts.is_ready if shortcuts is not None else None
+        self._write: Callable[[bytes], None] | None = shortcuts.write_now if shortcuts is not None else None
         self.see: Callable[[OutcomeDelta], None] = encoder.see if web is None else _both(encoder.see, web.see)
 
     def hold(self, events: Sequence[Event]) -> None:
@@ -268,9 +267,6 @@ class StreamSink(ByteStream):
 
     async def write(self, events: Sequence[Event]) -> None:
         """Send events in one write; waits while the client reads slowly."""
-        if self.ready:
-            self.write_now(events)
-            return
         self._look(events)
         data = self._encode(events)
         if self._beating is not None:

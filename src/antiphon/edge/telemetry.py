@@ -44,7 +44,7 @@ _OUTCOMES = frozenset(
 )
 
 
-class AccessLine(Struct, frozen=True):
+class AccessLine(Struct):
     """One line of the access log. `ms` is the time to the end of the answer, `first_ms` to its first output."""
 
     time: str
@@ -226,26 +226,27 @@ class Telemetry:
         self, exchange: Exchange, row: RunRow | None, *, status: int, seconds: float, first_ms: int | None
     ) -> AccessLine:
         scope, principal = exchange.scope, exchange.principal
-        client = scope.get("client")
-        return AccessLine(
+        line = AccessLine(
             time=self._timestamp(),
             request_id=exchange.request_id,
             method=scope["method"],
             path=scope["path"][:512],
             status=status,
-            ms=round(seconds * 1000, 1),
-            client=client[0] if client else UNSET,
-            tenant=principal.tenant.id if principal else UNSET,
-            key=principal.key_name if principal else UNSET,
-            error=exchange.error or (row.error_code if row else None) or UNSET,
-            response_id=exchange.run.record.id if row is not None and exchange.run is not None else UNSET,
-            model=row.model if row else UNSET,
-            provider=row.provider if row else UNSET,
-            run=row.status if row else UNSET,
-            input_tokens=_known(row.input_tokens) if row else UNSET,
-            output_tokens=_known(row.output_tokens) if row else UNSET,
-            first_ms=_known(first_ms),
+            ms=int(seconds * 10_000 + 0.5) / 10,
         )
+        if client := scope.get("client"):
+            line.client = client[0]
+        if principal is not None:
+            line.tenant, line.key = principal.tenant.id, principal.key_name
+        if exchange.error:
+            line.error = exchange.error
+        if row is not None and exchange.run is not None:
+            line.error = exchange.error or row.error_code or UNSET
+            line.response_id = exchange.run.record.id
+            line.model, line.provider, line.run = row.model, row.provider, row.status
+            line.input_tokens, line.output_tokens = _known(row.input_tokens), _known(row.output_tokens)
+        line.first_ms = _known(first_ms)
+        return line
 
 
 def _known(value: int | None) -> int | UnsetType:

@@ -57,9 +57,10 @@ class Watch:
             self._watchers.discard(self._gone)
         if self._timer is not None:
             self._timer.cancel()
-        for task in (self._waiting, self._beating):
-            if task is not None:
-                await _end(task)
+        if self._waiting is not None:
+            await _end(self._waiting)
+        if self._beating is not None:
+            await _end(self._beating)
         if self._exchange.client_gone and kind is asyncio.CancelledError and self._watched is not None:
             self._watched.uncancel()
             return True
