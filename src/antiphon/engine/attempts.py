@@ -86,13 +86,16 @@ async def attempt(
     trace.start = taker.elapsed_ms()
     tried = health.begin(call.target)
     try:
-        async with await client.open(call.upstream) as exchange:
+        exchange = await client.open(call.upstream)
+        try:
             trace.first_byte = taker.elapsed_ms()
             trace.status = exchange.status
             if not 200 <= exchange.status < 300:
                 body = await error_body(exchange)
                 raise call.codec.fault(exchange.status, exchange.headers, body=body, target=call.target)
             await _read(call, exchange, taker=taker)
+        finally:
+            exchange.close()
     except Fault as fault:
         tried.failed(fault)
         raise

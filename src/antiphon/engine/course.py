@@ -56,7 +56,9 @@ class Course:
         "left",
     )
 
-    def __init__(self, asked: Asked, route: Route, *, parts: Parts, record: Record) -> None:
+    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+        self, asked: Asked, route: Route, parts: Parts, record: Record
+    ) -> None:
         self._asked = asked
         self._candidates = route.candidates
         self._policy = parts.retries

@@ -101,7 +101,7 @@ class EmbeddingRun:
     async def _ask(self) -> Embedded:
         """Ask one candidate after the other, as the policy for retries has it."""
         route = self._routed()
-        course = Course(self._asked, route, parts=self._parts, record=self.record)
+        course = Course(self._asked, route, self._parts, self.record)
         candidate = course.next()
         while candidate is not None:
             target = self._target = candidate.target

@@ -76,7 +76,7 @@ class Engine:
                 code="response_in_progress",
                 param="previous_response_id",
             )
-        return Run(self._parts, request, tenant=tenant, arrival=arrival, sink=sink)
+        return Run(self._parts, request, tenant, arrival, sink)
 
     async def execute(self, run: Run) -> Response:
         """Run to the end; see `Run.execute`."""

@@ -40,8 +40,10 @@ def refuse_losses(notices: Sequence[Notice], target: Target) -> None:
     Raises:
         RequestFault: 400 `fidelity_refused`, naming every field that would be dropped or only come near.
     """
+    if not target.strict:
+        return
     losses = [notice for notice in notices if notice.kind in _LOSSES]
-    if not target.strict or not losses:
+    if not losses:
         return
     named = "; ".join(dict.fromkeys(map(_told, losses[:_NAMED])))
     more = f"; and {len(losses) - _NAMED} more" if len(losses) > _NAMED else ""

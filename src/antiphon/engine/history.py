@@ -25,7 +25,7 @@ from antiphon.protocol.items import (
 from antiphon.protocol.records import Tenant, Turn
 from antiphon.protocol.request import Notice, Request
 
-__all__ = ["History", "check_calls", "load_history", "only_messages", "stored_input", "turn_input", "turn_output"]
+__all__ = ["History", "check_calls", "load_history", "stored_input", "turn_input", "turn_output"]
 
 _HISTORY_PATH = "previous_response_id"
 
@@ -39,6 +39,7 @@ class History(Struct, frozen=True):
         ancestors: the turns this one continues, oldest first.
         notices: what could not be opened.
         retold: calls of hosted tools that ran here, in order.
+        is_plain: all items are messages in which only the client has a part.
     """
 
     items: tuple[InputItem, ...]
@@ -46,6 +47,7 @@ class History(Struct, frozen=True):
     ancestors: tuple[Turn, ...] = ()
     notices: tuple[Notice, ...] = ()
     retold: tuple[Retold, ...] = ()
+    is_plain: bool = False
 
 
 class _StoredItem(Struct, frozen=True):
@@ -73,8 +75,8 @@ async def load_history(request: Request, tenant: Tenant, *, store: Store, sealer
             and outputs do not match.
         StoreFault: something is named and the store cannot answer.
     """
-    if request.previous_response_id is None and only_messages(request.input):
-        return History(request.input, request.input)
+    if request.previous_response_id is None and _only_messages(request.input):
+        return History(request.input, request.input, is_plain=True)
     opener = StateOpener(sealer, tenant)
     items = await _resolve_references(request.input, tenant, store=store, opener=opener)
     own = items if items is request.input else tuple(enveloped(item, sealer, tenant) for item in items)
@@ -89,11 +91,11 @@ async def load_history(request: Request, tenant: Tenant, *, store: Store, sealer
     items, missed = await recalled_hosted(rejoined(items), tenant, store=store, sealer=sealer)
     items, retold = retell(items)
     check_calls(items)
-    return History(items, own, tuple(turns), (*opener.notices, *missed), retold)
+    return History(items, own, tuple(turns), (*opener.notices, *missed), retold, is_plain=_only_messages(items))
 
 
-def only_messages(items: Iterable[InputItem]) -> bool:
-    """Whether nothing in it refers to anything: most first turns, which need none of what follows."""
+def _only_messages(items: Iterable[InputItem]) -> bool:
+    """Whether nothing in it refers to anything, as in most first turns, and nothing only one provider could read."""
     return all(type(item.value) is Message and item.state is None for item in items)
 
 

@@ -20,7 +20,6 @@ __all__ = ["Meter", "estimate_tokens", "sum_of"]
 
 #: UTF-8 bytes per token, roughly true of English text for all current vocabularies. Only used where nobody counted.
 _BYTES_PER_TOKEN = 4
-_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
 def estimate_tokens(size_bytes: int) -> int:
@@ -40,10 +39,11 @@ class Meter(Struct):
 
     def see(self, usage: UsageSeen) -> None:
         """Take a report of the upstream's."""
-        for name in _COUNTS:
-            value = getattr(usage, name)
-            if value is not None:
-                setattr(self, name, value)
+        self.input_tokens = _latest(usage.input_tokens, self.input_tokens)
+        self.output_tokens = _latest(usage.output_tokens, self.output_tokens)
+        self.cached_tokens = _latest(usage.cached_tokens, self.cached_tokens)
+        self.cache_write_tokens = _latest(usage.cache_write_tokens, self.cache_write_tokens)
+        self.reasoning_tokens = _latest(usage.reasoning_tokens, self.reasoning_tokens)
 
     def total(self, *, request_bytes: int, output: Callable[[], tuple[OutputItem, ...]]) -> Usage:
         """The run's usage. Counts that nobody reported are estimated from sizes, and the whole is marked.
@@ -68,6 +68,10 @@ class Meter(Struct):
     def next_round(self, *, request_bytes: int, output: Callable[[], tuple[OutputItem, ...]]) -> "Meter":
         """A meter for another round of the same run, which adds to what this one has."""
         return Meter(before=self.total(request_bytes=request_bytes, output=output))
+
+
+def _latest(reported: int | None, known: int | None) -> int | None:
+    return known if reported is None else reported
 
 
 def sum_of(one: Usage, other: Usage) -> Usage:

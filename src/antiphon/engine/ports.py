@@ -127,6 +127,9 @@ class Exchange(Protocol):
     async def read_all(self, limit: int) -> bytes:
         """The rest of the body, at most that many bytes."""
 
+    def close(self) -> None:
+        """Drop the connection, unless the body was read to its end; at the end of the context it is done anyway."""
+
     async def __aenter__(self) -> Self:
         """The exchange."""
 

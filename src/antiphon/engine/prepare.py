@@ -12,7 +12,7 @@ from antiphon.dialects.responses.tools import join_tools, tools_in
 from antiphon.engine.asking import ask_for
 from antiphon.engine.attempts import Call, upstream_request
 from antiphon.engine.fidelity import refuse_losses
-from antiphon.engine.history import History, load_history, only_messages
+from antiphon.engine.history import History, load_history
 from antiphon.engine.hosted import HostedTools, hosted_tools, without_search
 from antiphon.engine.media import UrlFault, with_place
 from antiphon.engine.ports import Client, Clock, Health, Media, Router, Store
@@ -133,11 +133,10 @@ class Plan(Struct, frozen=True):
 class Material:
     """What every candidate's request is made from: the whole conversation, and the media that were fetched for it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
         self,
         request: Request,
         tenant: Tenant,
-        *,
         history: History,
         parts: Parts,
         hosted: HostedTools | None = None,
@@ -148,7 +147,6 @@ class Material:
         self._tenant = tenant
         self._parts = parts
         self._media: dict[str, str] = {}
-        self._is_plain = only_messages(history.items)  # there is nothing that only one provider could read
 
     async def plan(self, target: Target) -> Plan:
         """The request as this target is sent it. What was fetched for another is not fetched again.
@@ -160,7 +158,7 @@ class Material:
         parts = self._parts
         codec = parts.codecs[target.protocol]
         full = self._request
-        if not self._is_plain:
+        if not self.history.is_plain:
             full = await _at_home(full, self._tenant, target=target, parts=parts)
         functions = _NO_FUNCTIONS
         native = partial(_is_native, codec, target)
@@ -207,7 +205,7 @@ async def gather(
     hosted = None
     if parts.tools and request.tools:
         hosted = hosted_tools(request, tenant, history=history, kinds=parts.tools)
-    return Material(request, tenant, history=history, parts=parts, hosted=hosted), route
+    return Material(request, tenant, history, parts, hosted), route
 
 
 async def prepare(request: Request, tenant: Tenant, *, parts: Parts, record: Record, arrival: Arrival) -> Plan:

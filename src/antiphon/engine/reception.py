@@ -73,11 +73,10 @@ class Reception:
         "vault",
     )
 
-    def __init__(  # noqa: PLR0913 - everything that takes part in an answer
+    def __init__(  # noqa: PLR0913, PLR0917 - all that takes part in an answer; to name them costs more than the call
         self,
         request: Request,
         new_assembler: Callable[[], Assembler],
-        *,
         sink: Sink,
         vault: Vault,
         record: Record,
@@ -219,7 +218,10 @@ class Reception:
         self.round_has_output = True
         if len(caused) > 1 or type(caused[0]) is not events.TextDelta:
             self.trace(caused)
-        await self.sink.write(caused)
+        if self.sink.ready:
+            self.sink.write_now(caused)
+        else:
+            await self.sink.write(caused)
 
     def end(self) -> None:
         """The attempt was the last one, and has not failed: what was said without any output holds."""
@@ -228,9 +230,7 @@ class Reception:
 
     def trace(self, batch: Sequence[events.Event]) -> None:
         """Note in the record which items these events begin and end."""
-        at_ms = self.elapsed_ms()
-        for event in batch:
-            self.record.see(event, at_ms=at_ms)
+        self.record.see(batch, at_ms=self.elapsed_ms())
 
     def notices(self) -> list[Notice]:
         """What was not done as asked, on the way there and in the answer."""

@@ -5,6 +5,7 @@ zero. Prompt and output text never stand in it, but for the first line where the
 milliseconds since the request arrived.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -172,19 +173,19 @@ class Record(Struct, omit_defaults=True):
         if self.attempts and self.attempts[-1].outcome != "served":
             self.attempts[-1].decision = "stop_client_gone"
 
-    def see(self, event: events.Event, *, at_ms: int) -> None:
-        """Note the beginning and end of items. Cheap for all other events."""
-        kind = type(event)
-        if kind is events.TextDelta:
-            if self.timing.first_text is None:
+    def see(self, batch: Sequence[events.Event], *, at_ms: int) -> None:
+        """Note the beginning and end of items. Costs next to nothing for all other events."""
+        for event in batch:
+            kind = type(event)
+            if kind is events.ItemAdded:
+                self._see_added(cast("events.ItemAdded", event), at_ms=at_ms)
+            elif kind is events.ItemDone:
+                done = cast("events.ItemDone", event)
+                trace = self.items[done.output_index]
+                trace.end = at_ms
+                trace.last_sequence = done.sequence_number
+            elif kind is events.TextDelta and self.timing.first_text is None:
                 self.timing.first_text = at_ms
-        elif kind is events.ItemAdded:
-            self._see_added(cast("events.ItemAdded", event), at_ms=at_ms)
-        elif kind is events.ItemDone:
-            done = cast("events.ItemDone", event)
-            trace = self.items[done.output_index]
-            trace.end = at_ms
-            trace.last_sequence = done.sequence_number
 
     def _see_added(self, event: events.ItemAdded, *, at_ms: int) -> None:
         item = event.item

@@ -46,7 +46,9 @@ _log = logging.getLogger(__name__)
 class Run:
     """Drives one response. Use `execute` once; `abort` from outside ends it early and properly."""
 
-    def __init__(self, parts: Parts, request: Request, *, tenant: Tenant, arrival: Arrival, sink: Sink) -> None:
+    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+        self, parts: Parts, request: Request, tenant: Tenant, arrival: Arrival, sink: Sink
+    ) -> None:
         self.id: ResponseId = ResponseId(parts.ids.new_response_id())
         self.tenant = tenant
         self._parts = parts
@@ -54,7 +56,7 @@ class Run:
         self._sink = sink
         self._arrival = arrival
         self._began = arrival.began_s
-        self._elapsed_ms = elapsed_ms = partial(_elapsed_ms, parts.clock.monotonic, arrival.began_s)
+        self._elapsed_ms = elapsed_ms = _stopwatch(parts.clock.monotonic, arrival.began_s)
         self._created_at = parts.clock.now()
         base = begin_response(request, self.id, created_at=self._created_at)
         self._base = base
@@ -76,7 +78,7 @@ class Run:
             first_line=first_line(request) if parts.limits.keep_first_line else None,
             timing=Timing(authenticated=arrival.authenticated_ms, read=elapsed_ms()),
         )
-        vault = self._vault = Vault(parts, tenant, owner=self.id)
+        vault = self._vault = Vault(parts, tenant, self.id)
         new_assembler = partial(
             Assembler,
             base,
@@ -85,9 +87,7 @@ class Run:
             seal=vault.seal if "reasoning.encrypted_content" in request.include else None,
             seals_messages=request.dialect == "responses",
         )
-        self._reception = Reception(
-            request, new_assembler, sink=sink, vault=vault, record=self.record, elapsed_ms=elapsed_ms
-        )
+        self._reception = Reception(request, new_assembler, sink, vault, self.record, elapsed_ms)
 
     async def execute(self) -> Response:
         """Run to the end.
@@ -141,7 +141,7 @@ class Run:
                 self._request, self.tenant, parts=parts, arrival=self._arrival, record=self.record
             )
             self._request = without_body(self._request)
-            trying = Trying(parts, self._request, material=material, route=route, reception=self._reception)
+            trying = Trying(parts, self._request, material, route, self._reception)
             hosted = material.hosted
             del material
             try:
@@ -227,7 +227,10 @@ class Run:
         row = self._write_row(ended)
         calls = self._vault.calls(response, self._reception.assembler.states)
         if not self._request.store:
-            await self._write(row, calls)
+            if calls:
+                await self._keep(row, calls)
+            else:
+                self._post(row)
             return response
         history = self._vault.plan.history if self._vault.plan else History(self._request.input, self._request.input)
         states = self._vault.locked(self._reception.assembler.states)
@@ -241,11 +244,8 @@ class Run:
             return structs.replace(response, store=False)
         return response
 
-    async def _write(self, row: RunRow, calls: Sequence[CallState]) -> None:
+    async def _keep(self, row: RunRow, calls: Sequence[CallState]) -> None:
         """A run that is not stored. What belongs to its calls is there before the client can send them back."""
-        if not calls:
-            self._post(row)
-            return
         try:
             await self._parts.store.put(self.tenant, row, None, calls=calls)
         except StoreFault as fault:
@@ -263,8 +263,11 @@ class Run:
         return self.row
 
 
-def _elapsed_ms(monotonic: Callable[[], float], began_s: float) -> int:
-    return int((monotonic() - began_s) * 1000)
+def _stopwatch(monotonic: Callable[[], float], began_s: float) -> Callable[[], int]:
+    def elapsed_ms() -> int:
+        return int((monotonic() - began_s) * 1000)
+
+    return elapsed_ms
 
 
 def run_timeout() -> Fault:

@@ -22,14 +22,14 @@ class Trying:
 
     __slots__ = ("_cannot", "_client", "_course", "_health", "_limit", "_material", "_reception", "_request")
 
-    def __init__(
-        self, parts: Parts, request: Request, *, material: Material, route: Route, reception: Reception
+    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+        self, parts: Parts, request: Request, material: Material, route: Route, reception: Reception
     ) -> None:
         self._client = parts.client
         self._health = parts.health
         self._request = request
         self._material: Material | None = material
-        self._course = Course(request, route, parts=parts, record=reception.record)
+        self._course = Course(request, route, parts, reception.record)
         self._reception = reception
         self._cannot: RequestFault | None = None  # why the first candidate could not be asked
         self._limit: asyncio.Timeout | None = None

@@ -13,7 +13,7 @@ from antiphon.protocol.response import CustomCallItem, FunctionCallItem, Respons
 
 __all__ = ["Vault"]
 
-_KEPT = (FunctionCallItem, CustomCallItem, WebSearchItem)
+_KEPT = frozenset({FunctionCallItem, CustomCallItem, WebSearchItem})
 
 
 class Vault:
@@ -23,7 +23,7 @@ class Vault:
         plan: where the run went; until it is known, there is nothing to keep.
     """
 
-    def __init__(self, parts: Parts, tenant: Tenant, *, owner: ResponseId) -> None:
+    def __init__(self, parts: Parts, tenant: Tenant, owner: ResponseId) -> None:
         self._parts = parts
         self._tenant = tenant
         self._owner = owner
@@ -52,7 +52,7 @@ class Vault:
     def calls(self, response: Response, states: Mapping[str, bytes]) -> Sequence[CallState]:
         """What belongs to the calls, to be found when they come back alone."""
         hours = self._parts.limits.call_state_hours
-        if self.plan is None or not hours or not any(isinstance(item, _KEPT) for item in response.output):
+        if self.plan is None or not hours or _KEPT.isdisjoint(map(type, response.output)):
             return ()
         keeper = Keeper(self._parts.sealer, self._parts.store, self._tenant)
         call = self.plan.call

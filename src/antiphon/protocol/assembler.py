@@ -280,7 +280,7 @@ class Assembler:
     def _open_message(self, key: Key) -> MessageBlock:
         self._hush(key)
         index = self._take_index()
-        block = MessageBlock(self._log, index=index, item_id=item_id("message", self._owner, index))
+        block = MessageBlock(self._log, index, item_id("message", self._owner, index))
         self._blocks[key] = block
         self._speaking = key
         return block

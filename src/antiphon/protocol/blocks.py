@@ -6,6 +6,7 @@ each part added, deltas, done, and last `output_item.done`.
 """
 
 from collections.abc import Callable
+from itertools import count
 from typing import Literal
 
 from msgspec import UNSET, Raw, structs
@@ -29,28 +30,27 @@ SealWriter = Callable[[bytes], str]
 
 
 class EventLog:
-    """Numbers events and holds those that were not taken yet."""
+    """Numbers events and holds those that were not taken yet.
 
-    __slots__ = ("_events", "_next")
+    Both is done for every event there is, so neither is a function of ours.
+
+    Attributes:
+        number: gives the next sequence number.
+        add: appends an event that was built with `number()`.
+    """
+
+    __slots__ = ("_events", "add", "number")
 
     def __init__(self) -> None:
-        self._next = 0
+        self.number: Callable[[], int] = count().__next__
         self._events: list[events.Event] = []
-
-    def number(self) -> int:
-        """The next sequence number."""
-        number = self._next
-        self._next = number + 1
-        return number
-
-    def add(self, event: events.Event) -> None:
-        """Append an event that was built with `number()`."""
-        self._events.append(event)
+        self.add: Callable[[events.Event], None] = self._events.append
 
     def take(self) -> list[events.Event]:
         """All events since the last call."""
         taken = self._events
         self._events = []
+        self.add = self._events.append
         return taken
 
 
@@ -59,7 +59,7 @@ class MessageBlock:
 
     __slots__ = ("_annotations", "_chunks", "_done", "_kind", "_log", "_logprobs", "id", "index", "state")
 
-    def __init__(self, log: EventLog, *, index: int, item_id: str) -> None:
+    def __init__(self, log: EventLog, index: int, item_id: str) -> None:
         self.index = index
         self.id = item_id
         self.state: bytes | None = None

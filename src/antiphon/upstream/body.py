@@ -25,14 +25,14 @@ def accept(answer: Answer, request: UpstreamRequest, *, watch: Watch, decoded_ca
     """
     encoding = answer.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
     if encoding in _IDENTITY:
-        return Exchange(answer, request, watch=watch, inflater=None)
+        return Exchange(answer, request, watch, None)
     if encoding not in _INFLATABLE:
         watch.leave(answer)
         answer.drop()
         what = "compressed its answer in a way that was not asked for"
         raise protocol_fault(what, provider=request.provider, phase="head", detail=f"content-encoding {encoding!r}")
     inflater = Inflater(encoding, cap_bytes=decoded_cap_bytes)
-    return Exchange(answer, request, watch=watch, inflater=inflater)
+    return Exchange(answer, request, watch, inflater)
 
 
 class Headers(Mapping[str, str]):
@@ -74,7 +74,9 @@ class Exchange:
         "_answer", "_failure", "_inflater", "_loop", "_request", "_watch", "content_type", "headers", "status"
     )  # fmt: skip
 
-    def __init__(self, answer: Answer, request: UpstreamRequest, *, watch: Watch, inflater: Inflater | None) -> None:
+    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+        self, answer: Answer, request: UpstreamRequest, watch: Watch, inflater: Inflater | None
+    ) -> None:
         self._answer = answer
         self._request = request
         self._failure: NetworkFault | None = None

@@ -118,7 +118,7 @@ class UpstreamClient:
     async def _ask(self, wire: Wire, call: "_Call", *, since: float) -> Answer:
         """Send, and wait for the head. The answer has an error and no status when none came."""
         watch = self._watch
-        answer = Answer(self._loop, since=since, limit_s=call.request.first_byte_s)
+        answer = Answer(self._loop, since, call.request.first_byte_s)
         wire.send(answer, call.head + call.body)
         watch.enter(answer, call.request.first_byte_s)
         try:

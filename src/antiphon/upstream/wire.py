@@ -92,7 +92,7 @@ class Answer:
         "wire",
     )  # fmt: skip
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, since: float, limit_s: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, since: float, limit_s: float) -> None:
         self._loop = loop
         self.unread_bytes = 0
         self._waiter: asyncio.Future[None] | None = None

@@ -60,6 +60,7 @@ _FEW_BRACKETS = 128
 #: Of unknown fields, so many are named, and so much of a name: they are kept in the run's record.
 _SHOWN_NAMES = 64
 _SHOWN_CHARS = 256
+_NOTHING_INCLUDED: frozenset[str] = frozenset()
 _UNREADABLE_NUMBER = ("Number out of range", "Integer value out of range")
 
 
@@ -91,37 +92,37 @@ def _parse(body: bytes) -> Request:
         raise _missing("input")
     items = _parse_input(params.input)
     offered = _tools(params.tools or (), items)
-    return Request(
-        model=params.model,
-        input=items,
-        stream=params.stream is True,
-        store=params.store is not False,
-        instructions=params.instructions,
-        previous_response_id=_previous(params.previous_response_id),
-        tools=offered.tools,
-        tool_choice=parse_tool_choice(params.tool_choice, offered.tools),
-        parallel_tool_calls=params.parallel_tool_calls,
-        max_tool_calls=params.max_tool_calls,
-        max_output_tokens=params.max_output_tokens or params.max_tokens,
-        temperature=params.temperature,
-        top_p=params.top_p,
-        top_k=params.top_k,
-        min_p=params.min_p,
-        presence_penalty=params.presence_penalty,
-        frequency_penalty=params.frequency_penalty,
-        top_logprobs=params.top_logprobs,
-        seed=params.seed,
-        stop=_stop(params.stop),
-        logit_bias=params.logit_bias,
-        text=_text(params.text),
-        reasoning=_reasoning(params.reasoning),
-        truncation=params.truncation or "disabled",
-        service_tier=params.service_tier,
-        metadata=params.metadata or {},
-        include=_include(params.include),
-        prompt_cache_key=params.prompt_cache_key,
-        safety_identifier=params.safety_identifier,
-        user=params.user,
+    return Request(  # by position, in the order of its fields: their names would cost as much as all else here
+        params.model,
+        items,
+        params.stream is True,
+        params.store is not False,
+        params.instructions,
+        _previous(params.previous_response_id),
+        offered.tools,
+        parse_tool_choice(params.tool_choice, offered.tools),
+        params.parallel_tool_calls,
+        params.max_tool_calls,
+        params.max_output_tokens or params.max_tokens,
+        params.temperature,
+        params.top_p,
+        params.top_k,
+        params.min_p,
+        params.presence_penalty,
+        params.frequency_penalty,
+        params.top_logprobs,
+        params.seed,
+        _stop(params.stop),
+        params.logit_bias,
+        _text(params.text),
+        _reasoning(params.reasoning),
+        params.truncation or "disabled",
+        params.service_tier,
+        params.metadata or {},
+        _include(params.include),
+        params.prompt_cache_key,
+        params.safety_identifier,
+        params.user,
         tools_echo=offered.echo,
         web_results=params.web_results_count,
         web_length=params.web_content_length,
@@ -258,11 +259,13 @@ def _reasoning(params: ReasoningParams | None) -> ReasoningConfig:
 
 
 def _include(values: list[str] | None) -> frozenset[str]:
-    for index, value in enumerate(values or ()):
+    if not values:
+        return _NOTHING_INCLUDED
+    for index, value in enumerate(values):
         if value not in INCLUDES:
             raise RequestFault(
                 f"Invalid value for 'include[{index}]': '{value[:80]}'. Accepted: {', '.join(sorted(INCLUDES))}.",
                 code="invalid_value",
                 param=f"include[{index}]",
             )
-    return frozenset(values or ())
+    return frozenset(values)

@@ -37,6 +37,9 @@ class ToolList(Struct, frozen=True):
     echo: Raw | None = None
 
 
+_NO_TOOLS = ToolList()
+
+
 class _ToolParams(Struct, frozen=True):
     """A tool: a function in the flat shape or in Chat's nested one, a custom tool, a namespace, or anything else."""
 
@@ -102,6 +105,8 @@ def parse_tools(raws: Sequence[Raw], *, path: str = "tools") -> ToolList:
     Raises:
         RequestFault: 400, for a tool that cannot be read. One of an unknown type is kept: a codec may know it.
     """
+    if not raws:
+        return _NO_TOOLS
     tools: list[Tool] = []
     echo: list[object] = []
     for index, raw in enumerate(raws):

@@ -67,12 +67,12 @@ class ChatCodec:
     def decoder(self, request: Request, target: Target, *, content_type: str) -> Decoder:
         """A decoder for one answer."""
         quirks = effective(target.quirks, target.model)
-        vendor = request.dialect == "chat"
         replays = quirks.reasoning_replay
         expected = Expected(
             logprobs=request.wants_logprobs,
             think_tags=quirks.think_tags,
             details=replays == "reasoning_details",
+            vendor=request.dialect == "chat",
             thoughts=replays != "none" and "reasoning.encrypted_content" in request.include,
         )
         calls = None
@@ -80,9 +80,8 @@ class ChatCodec:
             names = ToolNames(request.tools)
             expected = structs.replace(expected, known=names.known, call_extra=quirks.call_extra == "extra_content")
             calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
-        reader = search_reader(request, quirks.chat_search)
-        frames = ChatFrames(expected, target, vendor=vendor, searches=reader)
-        framing = Framing(frames, target, content_type=content_type, calls=calls)
+        frames = ChatFrames(expected, target, search_reader(request, quirks.chat_search))
+        framing = Framing(frames, target, content_type, calls)
         return stopping_at(request.stop[quirks.stop_max :], framing)
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
@@ -152,5 +151,6 @@ def _headers(target: Target, quirks: Quirks, *, stream: bool) -> dict[str, str]:
     }
     if target.credential is not None:
         headers[quirks.auth_header] = quirks.auth_prefix + target.credential.secret.value
-    headers.update((name.lower(), value) for name, value in target.headers.items())
+    for name, value in target.headers.items():
+        headers[name.lower()] = value
     return headers

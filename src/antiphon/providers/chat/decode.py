@@ -26,17 +26,14 @@ class ChatFrames:
     whole JSON body.
 
     Args:
-        vendor: the client speaks this dialect too, and gets what deltas cannot tell.
         searches: reads what the provider says of searches of the web.
     """
 
     __slots__ = ("_keeper", "_reader", "_search", "_target", "_vendor")
 
-    def __init__(
-        self, expected: Expected, target: Target, *, vendor: bool = False, searches: SearchReader | None = None
-    ) -> None:
+    def __init__(self, expected: Expected, target: Target, searches: SearchReader | None = None) -> None:
         self._target = target
-        self._vendor = vendor
+        self._vendor = expected.vendor
         self._reader = ChunkReader(expected, target)
         self._search = searches
         keeps = expected.details or expected.thoughts

@@ -162,8 +162,9 @@ class Transcript:
         if message.content is None or isinstance(message.content, str):
             return message.content or ""
         parts = message.content
-        if len(parts) <= 1 and all(part_text(part) is not None for part in parts):
-            return "".join(part_text(part) or "" for part in parts)
+        text = part_text(parts[0]) if len(parts) == 1 else None if parts else ""
+        if text is not None:
+            return text
         return [self._parts.write(part, _part_path(path, "content", index)) for index, part in enumerate(parts)]
 
     def _texts(self, message: Message, path: str) -> list[str]:

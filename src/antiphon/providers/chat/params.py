@@ -99,10 +99,9 @@ class ParamWriter:
 
     def _tokens(self) -> None:
         request, quirks = self._request, self._quirks
-        bias = {
-            token: int(value) if value == int(value) else value for token, value in (request.logit_bias or {}).items()
-        }
-        self._give("logit_bias", bias or None, accepted=quirks.logit_bias)
+        if request.logit_bias:
+            bias = {token: int(value) if value == int(value) else value for token, value in request.logit_bias.items()}
+            self._give("logit_bias", bias, accepted=quirks.logit_bias)
         if request.wants_logprobs:
             self._give("logprobs", True, accepted=quirks.logprobs, where="top_logprobs")
             if quirks.logprobs and request.top_logprobs is not None:

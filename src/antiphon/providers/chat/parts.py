@@ -31,6 +31,7 @@ from antiphon.providers.shared.parts import check_content, part_text
 
 __all__ = ["PartWriter", "media_urls"]
 
+_FETCHED = frozenset({InputImage, InputFile})
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml")
 
 
@@ -39,6 +40,8 @@ def media_urls(items: tuple[InputItem, ...], quirks: Quirks) -> Iterator[str]:
     seen: set[str] = set()
     for item in items:
         for part in _parts(item):
+            if type(part) not in _FETCHED:
+                continue
             url = None
             if isinstance(part, InputImage) and quirks.images and not quirks.fetches_urls:
                 url = part.image_url

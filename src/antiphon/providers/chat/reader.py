@@ -56,8 +56,8 @@ class Expected(Struct, frozen=True):
         known: names of the tools on the wire.
         logprobs: log probabilities were asked for.
         think_tags: thoughts come inside the text.
-        details, thoughts: `reasoning_details` go back, the text of thoughts goes back sealed.
-        call_extra: `extra_content` of calls goes back.
+        details, thoughts, call_extra: `reasoning_details`, the text of thoughts, `extra_content` of calls go back.
+        vendor: the client speaks this dialect too, and gets what deltas cannot tell.
     """
 
     known: frozenset[str] = frozenset()
@@ -66,6 +66,7 @@ class Expected(Struct, frozen=True):
     details: bool = False
     thoughts: bool = False
     call_extra: bool = False
+    vendor: bool = False
 
 
 class ChunkReader:
@@ -146,15 +147,9 @@ class ChunkReader:
         """Azure's first chunk is empty, ids included: the first chunk that says anything counts."""
         if chunk.id or chunk.model:
             self._opened = True
-            fingerprint = chunk.system_fingerprint
-            out.append(
-                Opened(
-                    upstream_id=str(chunk.id) if chunk.id else None,
-                    model=chunk.model or None,
-                    service_tier=chunk.service_tier,
-                    fingerprint=str(fingerprint) if fingerprint else None,
-                )
-            )
+            upstream_id = str(chunk.id) if chunk.id else None
+            fingerprint = str(chunk.system_fingerprint) if chunk.system_fingerprint else None
+            out.append(Opened(upstream_id, chunk.model or None, chunk.service_tier, fingerprint))
 
     def _groq(self, extras: GroqExtras, out: list[Delta]) -> None:
         if extras.error is not ABSENT and self._failed(extras.error, out):

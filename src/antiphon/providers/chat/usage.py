@@ -32,9 +32,8 @@ def usage_seen(counts: UsageCounts) -> UsageSeen:
     )
 
 
-def _first(*values: float | None) -> int | None:
+def _first(value: float | None, *others: float | None) -> int | None:
     """The first count that was reported. A negative one says nothing."""
-    for value in values:
-        if value is not None and 0 <= value < 1e15:
-            return int(value)
-    return None
+    if value is not None and 0 <= value < 1e15:
+        return int(value)
+    return _first(*others) if others else None

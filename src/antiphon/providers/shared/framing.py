@@ -111,11 +111,10 @@ class Framing:
         "_blank_bytes", "_bodies", "_calls", "_frames", "_mode", "_read", "_reader", "_seen", "_target", "done",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
         self,
         reader: FrameReader,
         target: Target,
-        *,
         content_type: str,
         calls: ClientCalls | None = None,
         bodies: Bodies | None = None,
