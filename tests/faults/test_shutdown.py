@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,29 @@ def test_p4_without_anything_to_do_the_process_ends_at_once(tmp_path: Path) -> N
             assert await asyncio.wait_for(gateway.stop(), 5) == 0
             assert await idle[0].read() == b""
             idle[1].close()
+
+    asyncio.run(main())
+
+
+def test_p4_connections_that_come_while_the_process_ends_do_not_keep_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path, Reply(), drain_s=30) as (gateway, client, _):
+            host, port = client.url.removeprefix("http://").split(":")
+            idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+            async def knock() -> None:
+                with suppress(OSError):
+                    while len(idle) < 2000:
+                        idle.append(await asyncio.open_connection(host, port))
+
+            knocking = [asyncio.create_task(knock()) for _ in range(4)]
+            await asyncio.sleep(0.02)
+            assert await asyncio.wait_for(gateway.stop(), 5) == 0
+            await asyncio.wait_for(asyncio.gather(*knocking), 5)
+            for reader, writer in idle:
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
+                writer.close()
 
     asyncio.run(main())
 

@@ -49,7 +49,8 @@ class ClientConnection(HttpToolsProtocol):
     """Closes connections whose request head is larger than 64 KiB or does not arrive within 30 s.
 
     So do more than 64 KiB of anything else that is no body, which the parser would collect. What `admission` does not
-    let in is answered here and now. `accepted` is called when the connection is there.
+    let in is answered here and now. `accepted` is called when the connection is there, and says whether it is wanted:
+    one that was on its way when the server told all others to end would be waited for.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class ClientConnection(HttpToolsProtocol):
         admission: Admission,
         refusals: Refusals,
         outbox: Outbox,
-        accepted: Callable[[], None],
+        accepted: Callable[[], bool],
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -83,7 +84,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock for the first head; or end it at once, when there are too many."""
-        self._accepted()
+        is_wanted = self._accepted()
         if len(self.connections) >= self._admission.max_connections:
             self._turn_away(transport)
             return
@@ -91,7 +92,10 @@ class ClientConnection(HttpToolsProtocol):
         # To hang up at once; a polite end would wait until the client has taken what is held for it. A method of the
         # transport, which forgets us when it ends: what knows itself waits for the collector.
         self._connection["abort"] = transport.abort
-        self._start_head_timer()
+        if is_wanted:
+            self._start_head_timer()
+        else:
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock, and tell who watches."""

@@ -173,7 +173,7 @@ class GatewayServer(uvicorn.Server):
         """Listen, and say so."""
         self.config.http_protocol_class = partial(  # type: ignore[assignment]  # it is called, and nothing else
             self.config.http_protocol_class,
-            accepted=self._acceptor.look,  # type: ignore[call-arg]  # ours has it
+            accepted=self._accepted,  # type: ignore[call-arg]  # ours has it
         )
         await super().startup(sockets)
         if self.started:
@@ -182,6 +182,11 @@ class GatewayServer(uvicorn.Server):
             port = self.servers[0].sockets[0].getsockname()[1] if self.servers else self.config.port
             host = self.config.host
             self._tell_started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    def _accepted(self) -> bool:
+        """A connection is there, and perhaps more of them. Whether it is wanted."""
+        self._acceptor.look()
+        return not self.should_exit
 
     def _connection(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn has it
