@@ -176,7 +176,7 @@ def test_so_many_are_under_way_and_no_more() -> None:
     admission = Admission(AdmissionLimits(max_runs=0))
     admission.refuse()
     fulls = [admission.is_full()]
-    assert admission.refused == {"runs": 1}
+    assert admission.refused == {"runs": 1, "lag": 0, "connections": 0}
     admission.use(AdmissionLimits(max_runs=1))
     fulls.append(admission.is_full())
     assert fulls == [True, False]

@@ -10,7 +10,6 @@ refused at once, for next to nothing. A burst is no overload: it is served, and 
 import asyncio
 import logging
 import time
-from collections import Counter
 
 from msgspec import Struct
 
@@ -190,7 +189,7 @@ class Admission:
         self.use(limits)
         self.under_way = 0
         self.turned_away = 0
-        self.refused: Counter[str] = Counter()
+        self.refused = {"runs": 0, "lag": 0, "connections": 0}
         self._admitted = 0
         self._refused = 0
         self._done = 0

@@ -160,14 +160,14 @@ def arrival(exchange: Exchange) -> Arrival:
     """
     client = exchange.scope.get("client")
     principal = exchange.known
-    caller = Caller(
-        request_id=exchange.request_id,
-        key_id=principal.key_id,
-        key_name=principal.key_name,
-        front_door=exchange.dialect,
-        user_agent=exchange.header(b"user-agent")[:256] or None,
-        client_address=client[0] if client else None,
-        trace_id=exchange.header(b"traceparent")[:64] or None,
+    caller = Caller(  # by position, in the order of its fields; one is made for each request
+        exchange.request_id,
+        principal.key_id,
+        principal.key_name,
+        exchange.dialect,
+        exchange.header(b"user-agent")[:256] or None,
+        client[0] if client else None,
+        exchange.header(b"traceparent")[:64] or None,
     )
     return Arrival(
         caller,

@@ -1,11 +1,12 @@
 """What operators watch: Prometheus metrics with few labels, and one log line per request. Never prompts or outputs.
 
 Counting is plain arithmetic in the event loop's thread, read by the Prometheus library only when somebody asks:
-its own counters take a lock each, and six of them would cost more than the protocol work of a request.
+its own counters take a lock each, and six of them would cost more than the protocol work of a request. A `Counter`
+counts five times slower than a `defaultdict`.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -110,14 +111,14 @@ class Telemetry:
         self._timestamp = timestamp
         self._unwell = unwell
         self._encode = msgspec.json.Encoder().encode
-        self._requests: Counter[tuple[str, str]] = Counter()
-        self._runs: Counter[tuple[str, str]] = Counter()
-        self._attempts: Counter[tuple[str, str]] = Counter()
-        self._tokens: Counter[tuple[str, str]] = Counter()
+        self._requests: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._runs: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._attempts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._tokens: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._seconds: dict[str, _Histogram] = {}
         self._first = _Histogram()
         self._not_stored = 0
-        self._reloads: Counter[tuple[str]] = Counter()
+        self._reloads: defaultdict[tuple[str], int] = defaultdict(int)
         self._live_runs = 0
         self._admission: Admission | None = None
 

@@ -57,16 +57,16 @@ class Call(Struct, frozen=True):
 
 def upstream_request(encoded: Encoded, target: Target) -> UpstreamRequest:
     """What the codec wrote, with the way to get there."""
-    return UpstreamRequest(
-        url=encoded.url,
-        body=encoded.body,
-        headers=encoded.headers,
-        stream=encoded.stream,
-        provider=target.provider,
-        proxy=target.proxy,
-        ca_file=target.ca_file,
-        first_byte_s=target.first_byte_s if encoded.stream else _WHOLE_ANSWER_S,
-        idle_s=target.idle_s if encoded.stream else _WHOLE_ANSWER_S,
+    return UpstreamRequest(  # by position, in the order of its fields; one is made for each request
+        encoded.url,
+        encoded.body,
+        encoded.headers,
+        encoded.stream,
+        target.provider,
+        target.proxy,
+        target.ca_file,
+        target.first_byte_s if encoded.stream else _WHOLE_ANSWER_S,
+        target.idle_s if encoded.stream else _WHOLE_ANSWER_S,
     )
 
 

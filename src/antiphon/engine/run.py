@@ -64,13 +64,13 @@ class Run:
         self.row: RunRow | None = None  # what was written about it, once it has ended
         self._task: asyncio.Task[object] | None = None
         self.record = Record(
-            id=base.id,
-            tenant=tenant.id,
-            caller=arrival.caller,
-            created_at=self._created_at,
-            model=request.model,
-            stream=request.stream,
-            store=request.store,
+            base.id,
+            tenant.id,
+            arrival.caller,
+            self._created_at,
+            request.model,
+            request.stream,
+            request.store,
             retention_days=parts.limits.retention_days if request.store else None,
             end_user=request.safety_identifier or request.user,
             metadata=dict(request.metadata) or None,

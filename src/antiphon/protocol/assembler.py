@@ -95,7 +95,7 @@ class Assembler:
         self._seals_messages = seals_messages and seal is not None
         self._log = EventLog()
         self._states: dict[str, bytes] | None = None
-        self._blocks: dict[Key, _Block] = {}  # open ones
+        self._blocks: dict[Key, _Block] = {}  # open ones, in the order of their indexes
         self._speaking: Key | None = None  # the open message or reasoning: at most one
         self._touched: Key | None = None  # the block that was written to last
         self._done: dict[int, OutputItem] = {}
@@ -126,7 +126,7 @@ class Assembler:
 
         A search stays open: where its provider interrupted the answer, its result comes with the next one.
         """
-        for key, block in sorted(self._blocks.items(), key=lambda entry: entry[1].index):
+        for key, block in tuple(self._blocks.items()):
             if type(block) is not SearchBlock:
                 self._close(key)
         self._touched = None
@@ -153,7 +153,7 @@ class Assembler:
         to, and calls whose arguments are not whole, end `incomplete`.
         """
         cut = None if outcome.status == "completed" else self._blocks.get(self._touched)
-        for block in sorted(self._blocks.values(), key=lambda block: block.index):
+        for block in self._blocks.values():
             is_cut = block is cut or (
                 outcome.status != "completed"
                 and isinstance(block, CallBlock | CustomCallBlock | RelayBlock)
@@ -360,7 +360,7 @@ def terminal_event(response: Response, number: int) -> events.Terminal:
 
 
 def _in_order(items: dict[int, OutputItem]) -> tuple[OutputItem, ...]:
-    return tuple(items[index] for index in sorted(items))
+    return tuple(map(items.__getitem__, sorted(items)))
 
 
 def _error_body(fault: Fault) -> ErrorBody:

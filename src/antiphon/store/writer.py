@@ -46,6 +46,7 @@ class WriterStats(Struct, frozen=True):
 class _Job(Struct, frozen=True, eq=False):
     work: Work
     reply: _Reply | None
+    size_bytes: int
 
 
 class Writer:
@@ -58,8 +59,9 @@ class Writer:
         self._packer = Packer()
         self._patience = Patience(settings.patience_s)
         self._connection: Connection | None = None
-        # Guards everything below.
-        self._changed = threading.Condition()
+        # Guards everything below. The condition's own way in and out is two calls of Python's.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._jobs: deque[_Job] = deque()
         self._bytes = 0
         self._awaited = 0  # how many of the jobs somebody waits for
@@ -79,15 +81,16 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
-        job = _Job(work, (loop, done))
+        job = _Job(work, (loop, done), work.size_bytes)
         while room := self._offer_or_wait(job, loop):
             await room
         return await done
 
     def post(self, work: Work) -> bool:
         """Queue the work without waiting, from any thread. False when the queue is full or the writer is closed."""
-        with self._changed:
-            taken = not self._closing and self._take_in(_Job(work, None))
+        job = _Job(work, None, work.size_bytes)
+        with self._lock:
+            taken = not self._closing and self._take_in(job)
             self._counts["refused"] += not taken
         return taken
 
@@ -126,7 +129,7 @@ class Writer:
             return room
 
     def _take_in(self, job: _Job) -> bool:
-        size = job.work.size_bytes
+        size = job.size_bytes
         full = len(self._jobs) >= self._settings.queue_jobs or self._bytes + size > self._settings.queue_bytes
         # A job larger than the whole bound is let in alone; it could never be otherwise.
         if full and self._jobs:
@@ -158,7 +161,7 @@ class Writer:
 
     def _take_out(self, most: int) -> Sequence[_Job]:
         jobs = [self._jobs.popleft() for _ in range(min(most, len(self._jobs)))]
-        self._bytes -= sum(job.work.size_bytes for job in jobs)
+        self._bytes -= sum(job.size_bytes for job in jobs)
         self._awaited -= sum(job.reply is not None for job in jobs)
         waiting, self._waiting = self._waiting, []
         _tell((reply, 0) for reply in waiting)

@@ -82,7 +82,7 @@ class ChatCodec:
             calls = None if names.plain else ClientCalls(names, native=quirks.custom_tools)
         frames = ChatFrames(expected, target, search_reader(request, quirks.chat_search))
         framing = Framing(frames, target, content_type, calls)
-        return stopping_at(request.stop[quirks.stop_max :], framing)
+        return stopping_at(request.stop[quirks.stop_max :], framing) if request.stop else framing
 
     def fault(self, status: int, headers: Mapping[str, str], *, body: bytes, target: Target) -> Fault:
         """Explain an answer that is no 2xx."""
