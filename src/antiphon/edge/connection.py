@@ -51,6 +51,8 @@ class ClientConnection(HttpToolsProtocol):
     So do more than 64 KiB of anything else that is no body, which the parser would collect. What `admission` does not
     let in is answered here and now. `accepted` is called when the connection is there, and says whether it is wanted:
     one that was on its way when the server told all others to end would be waited for.
+
+    What every request comes through calls its predecessor by name: `super()` costs as much as what it would call.
     """
 
     def __init__(
@@ -111,7 +113,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Count from here."""
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
         self._head_bytes += 1  # a head has begun, be it behind another request in the same read
 
     def data_received(self, data: bytes) -> None:
@@ -127,7 +129,7 @@ class ClientConnection(HttpToolsProtocol):
             data = _without_upgrade(data)
         self._head_bytes += len(data)
         self._read_bytes = len(data)
-        super().data_received(data)
+        HttpToolsProtocol.data_received(self, data)
         if self._head_bytes > _MAX_HEAD_BYTES:
             self._close()
         elif self._head_timer is None and self._is_awaited() and not self.transport.is_closing():
@@ -143,21 +145,21 @@ class ClientConnection(HttpToolsProtocol):
         # One behind another waits for its turn, and is asked then.
         if self._admission.is_full() and self.is_free and not self.url.startswith(_ALWAYS) and self._refuse():
             return
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
         self.headers = []  # trailers: uvicorn would add them to the request's headers, and a proxy may not look at them
 
     def on_body(self, body: bytes) -> None:
         """What is read now is body, whose size is the application's business."""
         self._head_bytes = 0
         if self._refusal is None:
-            super().on_body(body)
+            HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         """The next bytes belong to the next request's head."""
         self._in_head = True
         self._head_bytes = 0
         if self._refusal is None:
-            super().on_message_complete()
+            HttpToolsProtocol.on_message_complete(self)
         else:
             self._send_refusal(self._refusal)
 
