@@ -128,7 +128,8 @@ def test_every_request_has_one_line_in_the_access_log_and_no_secret_in_it(
         gateway.request("GET", "/nowhere", key="sk-secret-key", headers={"x-request-id": "mine"})
         gateway.request("GET", "/v1/models", key="sk-secret-key")
         with Wire(gateway) as wire:
-            wire.send(head_of(gateway, length=1000) + b'{"model":"secret')
+            wire.send(head_of(gateway, b"expect: 100-continue", length=1000) + b'{"model":"secret')
+            assert wire.socket.recv(64).startswith(b"HTTP/1.1 100")  # it is being read
     printed = capsys.readouterr()
     said = printed.out + printed.err
     for secret in ("secret", "The answer.", gateway.key, "sk-upstream"):
