@@ -49,6 +49,9 @@ T = TypeVar("T")
 
 WAIT_S = 20.0
 
+#: A reset throws away what the far side has not read yet; that it has read all is all but certain by then.
+_READ_S = 0.1
+
 #: What a reply does between and after its bytes: RST, silence until the client leaves, or FIN.
 Act = Literal["reset", "stall", "close"]
 
@@ -209,6 +212,8 @@ class Connection(asyncio.Protocol):
             elif part == "stall":
                 await self.closed.wait()
             else:
+                if part == "reset" and any(isinstance(sent, bytes) and sent for sent in reply.parts):
+                    await asyncio.sleep(_READ_S)
                 self._hang_up(part)
                 return
         await self._write(held + (b"0\r\n\r\n" if reply.framing == "chunked" else b""))
