@@ -1,6 +1,6 @@
 # Everything here works on a machine with Python >= 3.11, make and git; the rest is installed into .venv from the locks.
 
-# The newest there is: 3.13 takes a tenth less of the processor than 3.11.
+# The newest there is: 3.13 takes less of the processor than 3.11 (docs/performance.md).
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)

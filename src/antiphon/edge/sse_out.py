@@ -114,16 +114,16 @@ class JsonSink:
 
     def write_now(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
-        if self._web is not None:
-            self._web.look(events)
 
     async def write(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
-        self.write_now(events)
+        if self._web is not None:
+            self._web.look(events)
 
     async def end(self, events: Sequence[Event]) -> None:
         """Nobody reads them."""
-        self.write_now(events)
+        if self._web is not None:
+            self._web.look(events)
 
 
 class ByteStream:
@@ -267,6 +267,9 @@ class StreamSink(ByteStream):
 
     async def write(self, events: Sequence[Event]) -> None:
         """Send events in one write; waits while the client reads slowly."""
+        if self.ready:
+            self.write_now(events)
+            return
         self._look(events)
         data = self._encode(events)
         if self._beating is not None:

@@ -2,7 +2,7 @@
 
 Counting is plain arithmetic in the event loop's thread, read by the Prometheus library only when somebody asks:
 its own counters take a lock each, and six of them would cost more than the protocol work of a request. A `Counter`
-counts five times slower than a `defaultdict`.
+takes two and a half times as long as a `defaultdict`.
 """
 
 from bisect import bisect_left
@@ -239,10 +239,9 @@ class Telemetry:
             line.client = client[0]
         if principal is not None:
             line.tenant, line.key = principal.tenant.id, principal.key_name
-        if exchange.error:
-            line.error = exchange.error
+        if error := exchange.error or (row.error_code if row is not None else None):
+            line.error = error
         if row is not None and exchange.run is not None:
-            line.error = exchange.error or row.error_code or UNSET
             line.response_id = exchange.run.record.id
             line.model, line.provider, line.run = row.model, row.provider, row.status
             line.input_tokens, line.output_tokens = _known(row.input_tokens), _known(row.output_tokens)

@@ -56,7 +56,7 @@ class Course:
         "left",
     )
 
-    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+    def __init__(  # noqa: PLR0917 - one for each request: with names it takes twice as long
         self, asked: Asked, route: Route, parts: Parts, record: Record
     ) -> None:
         self._asked = asked

@@ -39,7 +39,7 @@ class History(Struct, frozen=True):
         ancestors: the turns this one continues, oldest first.
         notices: what could not be opened.
         retold: calls of hosted tools that ran here, in order.
-        is_plain: all items are messages in which only the client has a part.
+        is_plain: all items are messages that refer to nothing, and no provider has a part in them.
     """
 
     items: tuple[InputItem, ...]

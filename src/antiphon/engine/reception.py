@@ -73,7 +73,7 @@ class Reception:
         "vault",
     )
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that takes part in an answer; to name them costs more than the call
+    def __init__(  # noqa: PLR0913, PLR0917 - all that takes part in an answer; with names it takes twice as long
         self,
         request: Request,
         new_assembler: Callable[[], Assembler],
@@ -218,10 +218,7 @@ class Reception:
         self.round_has_output = True
         if len(caused) > 1 or type(caused[0]) is not events.TextDelta:
             self.trace(caused)
-        if self.sink.ready:
-            self.sink.write_now(caused)
-        else:
-            await self.sink.write(caused)
+        await self.sink.write(caused)
 
     def end(self) -> None:
         """The attempt was the last one, and has not failed: what was said without any output holds."""

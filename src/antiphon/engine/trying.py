@@ -22,7 +22,7 @@ class Trying:
 
     __slots__ = ("_cannot", "_client", "_course", "_health", "_limit", "_material", "_reception", "_request")
 
-    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+    def __init__(  # noqa: PLR0917 - one for each request: with names it takes twice as long
         self, parts: Parts, request: Request, material: Material, route: Route, reception: Reception
     ) -> None:
         self._client = parts.client

@@ -111,7 +111,7 @@ class Framing:
         "_blank_bytes", "_bodies", "_calls", "_frames", "_mode", "_read", "_reader", "_seen", "_target", "done",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0917 - one for each request: to name them costs more than the call
+    def __init__(  # noqa: PLR0917 - one for each request: with names it takes twice as long
         self,
         reader: FrameReader,
         target: Target,
