@@ -2,9 +2,9 @@
 
 Two bounds. How many requests may be under way is a number, for the sake of memory. How many the processor can bear is
 not known beforehand: a request may be a line or a megabyte, its answer a word or a stream of an hour. So the event loop
-is watched. As long as its turns are short, everybody is let in. When they are long, and get longer, requests are let
-in at a rate that is found by trial, slower when turns are long and faster when they are short, and the others are
-refused at once, for next to nothing. A burst is no overload: it is served, and over.
+is watched. As long as its turns are short, everybody is let in. When they are long, and get longer, as many
+are let in as get done, a few more while turns are short, and never more in a turn than a short one can bear; the others
+are refused at once, for next to nothing. A burst is no overload: it is served, and over.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ _OWN = 0.1
 #: Most requests that are let in in one turn while nothing is wrong. They come before one can see how long it takes.
 _BURST = 1024
 
-#: While requests are refused: how long a turn should be, as a share of what is bearable, and how the rate follows it.
+#: While requests are refused: how long a turn should be, as a share of what is bearable, and no shorter than it takes
+#: to serve so many requests. Be a turn however long, only as many are let in as one of that length can bear: who was
+#: let in with all that came in a long turn would make the next as long, and in long turns every answer is late.
 _GOAL = 0.055
-_SLOWER = 0.1
-_SLOWEST = 0.5
-_FASTER = 48.0
+_SERVED = 2.0
+#: How the rate grows while turns are shorter: by so much a second where the thread has nothing else to do, and by this
+#: share of it where it has; at most to so many times what is borne.
+_FASTER = 96.0
 _EAGER = 0.3
-_LESS, _MORE = 0.9, 2.0
+_MORE = 2.0
 _LEAST_PER_S = 20.0
-#: Turns that are longer than this share of what is bearable are full of refusals and of answers that are late already.
-#: Who is let in then would be late as well, and make others late: only the least are, until it has passed.
-_JAM = 0.25
 #: What gets done is averaged over so long.
 _MEMORY_S = 0.5
 #: A thread that works for a smaller share of the time has not too much to do.
@@ -145,23 +145,23 @@ class Pace:
         self.quota = int(self._rate * _TICK_S)
 
     def _steer(self, turn: Turn) -> None:
-        """As many are let in as get done: more while there is time left, fewer while turns are too long."""
+        """As many are let in as get done, and more while there is time left."""
         seconds = turn.elapsed_s
         # A look that comes late found the thread at work, or kept from it: there was no time left in either case.
         busy = 1.0 if seconds > 2 * _TICK_S else min(1.0, turn.worked_s / seconds)
         weight = min(1.0, seconds / _MEMORY_S)
         self._done_per_s += (turn.done / seconds - self._done_per_s) * weight
         self._admitted_per_s += (turn.admitted / seconds - self._admitted_per_s) * weight
-        borne_per_s = max(self._done_per_s, self._admitted_per_s)
         self._busy += (busy - self._busy) * weight
-        too_long = turn.worked_s / (self._late_s * _GOAL) - 1.0
-        if too_long > 0.0:
-            self._rate = min(self._rate, borne_per_s) * max(_SLOWEST, 1.0 - _SLOWER * too_long)
+        borne_per_s = max(self._done_per_s, self._admitted_per_s, _LEAST_PER_S)
+        goal_s = self._late_s * _GOAL + _SERVED / borne_per_s
+        spare = 1.0 - turn.worked_s / goal_s
+        if spare < 0.0:
+            self._rate = min(self._rate, borne_per_s)
         elif turn.refused:
-            self._rate *= 1.0 + _FASTER * seconds * max(1.0 - busy, _EAGER * -too_long)
-        self._rate = max(_LEAST_PER_S, _LESS * borne_per_s, min(self._rate, _MORE * borne_per_s))
-        let_in_per_s = _LEAST_PER_S if turn.worked_s > self._late_s * _JAM else self._rate
-        self._rest = let_in_per_s * min(seconds, self._late_s) + self._rest % 1.0
+            self._rate *= 1.0 + _FASTER * min(seconds, goal_s) * max(1.0 - busy, _EAGER * spare)
+        self._rate = max(_LEAST_PER_S, min(self._rate, _MORE * borne_per_s))
+        self._rest = self._rate * min(seconds, goal_s) + self._rest % 1.0
         self.quota = int(self._rest)
         self._calm_s = 0.0 if turn.refused and self._busy > _IDLE else self._calm_s + seconds
         if self._calm_s >= _CALM_S:
