@@ -36,7 +36,7 @@ def overload(target: Target, work: Path, *, seconds: float) -> dict:
     of a machine that others use, too, changes within the minute that this takes.
     """
     knob = f"delay_us={DELAY_US}"
-    closed = ["--at-once", str(AT_ONCE), "--seconds", "5"]
+    closed = ["--at-once", str(AT_ONCE), "--seconds", "10"]
     _drive("load.py", target, work, knob=knob, options=closed)  # connections are made, caches filled
     peak = _drive("load.py", target, work, knob=knob, options=closed)
     rate = peak["per_s"]

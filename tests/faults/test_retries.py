@@ -1,23 +1,21 @@
 """Trying again and elsewhere, over real sockets: through every door, before every dialect, with the official clients."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from tests.edge.refusals import assert_refused
 from tests.edge.wire import Wire, request_of
+from tests.faults.doors import AT_ONCE, DOORS, ask, both, doors, here, silent
 from tests.helpers import anthropic_wire, gemini_wire, responses_wire
-from tests.helpers.gateway import Answer, Gateway, add_key
+from tests.helpers.gateway import Gateway, add_key
 from tests.helpers.messages_client import messages_client
 from tests.helpers.pair import Pair, open_pair
 from tests.helpers.upstream import (
     Brain,
-    Gate,
     Reply,
     Seen,
     ThreadedUpstream,
@@ -25,21 +23,9 @@ from tests.helpers.upstream import (
     answer_like,
     error,
     stream,
-    text_chunks,
 )
 
 AT_ONCE_S = 1.0
-#: No waiting, and nothing that requests of other tests use up.
-AT_ONCE = {"max_wait_s": 0.01, "budget_percent": 100}
-MESSAGES = [{"role": "user", "content": "Hi"}]
-DOORS: dict[str, dict[str, Any]] = {
-    "responses": {"input": "Hi", "store": False},
-    "chat/completions": {"messages": MESSAGES},
-    "messages": {"messages": MESSAGES, "max_tokens": 64},
-}
-doors = pytest.mark.parametrize("door", DOORS)
-both = pytest.mark.parametrize("streamed", [False, True], ids=["json", "stream"])
-
 Says = Callable[[str], Brain]
 DIALECTS: Mapping[str, Says] = {
     "chat": lambda text: lambda seen: answer_like(seen, text),
@@ -53,18 +39,6 @@ DIALECTS: Mapping[str, Says] = {
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with open_pair(tmp_path_factory.mktemp("pair"), retries=AT_ONCE) as opened:
         yield opened
-
-
-def ask(pair: Pair, door: str, *, key: str = "", **body: Any) -> Answer:
-    return pair.gateway.request("POST", f"/v1/{door}", body={"model": pair.model, **DOORS[door], **body}, key=key)
-
-
-def here(seen: Seen) -> Reply:
-    return answer_like(seen, "Here.")
-
-
-def silent() -> Reply:
-    return Reply(["stall"], framing="raw")
 
 
 def busy() -> Reply:
@@ -222,59 +196,6 @@ def test_without_fallback_only_the_first_place_is_asked(pair: Pair, door: str, s
     names = [f"two/{pair.model}"]
     assert ask(pair, door, fallback_enabled=False, fallback_models=names, model=f"one/{pair.model}").status == 404
     assert pair.asked == [1, 0]
-
-
-@both
-@doors
-@pytest.mark.parametrize("slow", ["before the status", "before any output"])
-def test_fallback_timeout_ends_a_wait_while_there_is_another_place(
-    pair: Pair, door: str, slow: str, streamed: bool
-) -> None:
-    opened = Reply([b": thinking\n\n", "stall"], headers={"content-type": "text/event-stream"}, framing="chunked")
-    pair.script(silent() if slow == "before the status" else opened, here)
-    began = time.monotonic()
-    got = ask(pair, door, stream=streamed, fallback_timeout=150)
-    assert time.monotonic() - began < 5 * AT_ONCE_S
-    assert got.status == 200, got.body
-    assert b"Here." in got.body
-    assert got.headers["x-fallback-reason"] == "upstream_timeout"
-    pair.closed(0)
-
-
-@both
-def test_fallback_timeout_does_not_end_the_wait_for_the_last_place(pair: Pair, streamed: bool) -> None:
-    gate = Gate()
-
-    def second(seen: Seen) -> Reply:
-        threading.Timer(0.3, gate.open).start()
-        made = here(seen)
-        return Reply([gate, *made.parts], headers=made.headers, framing=made.framing)
-
-    pair.script(silent(), second)
-    got = ask(pair, "responses", stream=streamed, fallback_timeout=100)
-    assert got.status == 200, got.body
-    assert b"Here." in got.body
-
-
-def test_fallback_timeout_does_not_end_an_answer_that_has_begun(pair: Pair) -> None:
-    gate = Gate()
-    chunks = text_chunks("Slowly,", " but surely.")
-
-    def first(_: Seen) -> Reply:
-        threading.Timer(0.3, gate.open).start()
-        return stream(*chunks[:2], gate, *chunks[2:])
-
-    pair.script(first, error(500, "Not asked."))
-    got = ask(pair, "responses", stream=True, fallback_timeout=100)
-    assert b"surely." in got.body
-    assert pair.asked == [1, 0]
-
-
-def test_impatience_of_a_client_is_no_failure_of_the_place(pair: Pair) -> None:
-    pair.script(silent(), here)
-    for _ in range(6):
-        assert ask(pair, "responses", fallback_timeout=150).status == 200
-    assert pair.asked == [6, 6], "it is not spared for that"
 
 
 @doors

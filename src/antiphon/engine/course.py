@@ -11,10 +11,10 @@ from typing import Protocol
 from antiphon.engine.prepare import Parts
 from antiphon.engine.record import Attempt, Record
 from antiphon.engine.retries import Decision, Standing, only_elsewhere
-from antiphon.protocol.faults import Fault, RequestFault
+from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault
 from antiphon.protocol.target import Candidate, Fallback, Route, Target
 
-__all__ = ["Asked", "Course"]
+__all__ = ["Asked", "Course", "too_slow"]
 
 #: Faults that are the operator's to mend. Where another place failed for a reason that passes, the client is told that.
 _OPERATORS = frozenset({"model_not_found", "upstream_credential_error", "upstream_quota"})
@@ -95,6 +95,14 @@ class Course:
         self._at, self._repeats = self._before
         self._reason = self._reason or fault.code or fault.type
 
+    def upcoming(self) -> Target:
+        """Who would be the next. There has to be one."""
+        return self._candidates[self.left[0]].target
+
+    def strike(self, fault: RequestFault) -> None:
+        """Who would be the next cannot be told what is asked."""
+        self._record.candidates[self.left.pop(0)].verdict = _unable(fault)
+
     def judge(self, verdict: str) -> None:
         """What became of this candidate."""
         self._record.candidates[self._at].verdict = verdict
@@ -121,6 +129,16 @@ class Course:
         """What to do after this failure of an attempt. To be asked again when the next candidate turns out unable."""
         if fault.code not in _OPERATORS:
             self._told = fault
+        decision = self._decide(fault, elapsed_ms=elapsed_ms, output_sent=output_sent, acted=acted)
+        if decision.verb == "next_candidate":
+            self._reason = self._reason or fault.code
+        return decision
+
+    def goes_on(self, fault: Fault, *, acted: bool) -> bool:
+        """Whether another candidate would be asked if the attempt failed like this now."""
+        return self._decide(fault, acted=acted).verb == "next_candidate"
+
+    def _decide(self, fault: Fault, *, elapsed_ms: int = 0, output_sent: bool = False, acted: bool = False) -> Decision:
         standing = Standing(
             attempts=self._attempts,
             repeats=self._repeats,
@@ -132,10 +150,7 @@ class Course:
             has_budget=self._policy.budget.has_room(self._clock.monotonic()),
             spared=self._health.verdict(self._candidates[self._at].target) is not None,
         )
-        decision = self._policy.decide(fault, standing)
-        if decision.verb == "next_candidate":
-            self._reason = self._reason or fault.code
-        return decision
+        return self._policy.decide(fault, standing)
 
     async def wait(self, decision: Decision, trace: Attempt) -> None:
         """Wait before this candidate is asked again."""
@@ -169,6 +184,16 @@ class Course:
             return self.left
         here = self._candidates[self._at].target.base_url
         return [at for at in self.left if self._candidates[at].target.base_url != here]
+
+
+def too_slow(target: Target, patience_s: float) -> UpstreamFault:
+    """The failure of a place that took longer to its output than the client would wait, with others to try."""
+    return UpstreamFault(
+        f"The provider {target.provider} gave no output within {patience_s:g} seconds.",
+        code="upstream_timeout",
+        status=504,
+        retryable=True,
+    )
 
 
 def _open(candidates: Sequence[Candidate]) -> list[int]:

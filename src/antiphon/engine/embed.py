@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from antiphon.dialects.embeddings import EmbeddingsRequest
 from antiphon.engine.attempts import error_body, upstream_request
-from antiphon.engine.course import Course
+from antiphon.engine.course import Course, too_slow
 from antiphon.engine.ledger import Ended, run_row
 from antiphon.engine.meter import estimate_tokens
 from antiphon.engine.prepare import Parts, hashed, nowhere_to_go
@@ -106,7 +106,7 @@ class EmbeddingRun:
         while candidate is not None:
             target = self._target = candidate.target
             trace = course.attempt(target)
-            answer = await self._tried(target, trace, patience_s=self._asked.fallback_s if course.left else None)
+            answer = await self._tried(target, trace, patience_s=self._patience_s(course, target))
             if isinstance(answer, EmbeddingsAnswer):
                 course.judge("served")
                 self._end("completed", self._usage(answer))
@@ -121,6 +121,11 @@ class EmbeddingRun:
             else:
                 raise course.to_tell(answer)
         raise nowhere_to_go()
+
+    def _patience_s(self, course: Course, target: Target) -> float | None:
+        """How long the client waits for this place, when there is another that would be asked after it."""
+        patience_s = self._asked.fallback_s
+        return patience_s if patience_s and course.goes_on(too_slow(target, patience_s), acted=False) else None
 
     async def _tried(self, target: Target, trace: Attempt, *, patience_s: float | None) -> EmbeddingsAnswer | Fault:
         began = trace.start = self._elapsed_ms()

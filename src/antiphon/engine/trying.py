@@ -5,14 +5,14 @@ from collections.abc import Coroutine
 
 from antiphon.engine.attempts import Call, Taker, attempt
 from antiphon.engine.choosing import Choice, chosen_plan
-from antiphon.engine.course import Course
+from antiphon.engine.course import Course, too_slow
 from antiphon.engine.prepare import Material, Parts, Plan, nowhere_to_go, shortened
 from antiphon.engine.reception import Reception
 from antiphon.engine.record import Attempt
 from antiphon.engine.retries import acts
-from antiphon.protocol.faults import Fault, RequestFault, UpstreamFault, forget_frames
+from antiphon.protocol.faults import Fault, RequestFault, forget_frames
 from antiphon.protocol.request import Request
-from antiphon.protocol.target import Route, Target
+from antiphon.protocol.target import Route
 
 __all__ = ["Trying"]
 
@@ -135,20 +135,33 @@ class Trying:
 
     def _ask(self, call: Call, trace: Attempt, *, taker: Taker) -> Coroutine[None, None, None]:
         """One attempt. As long as there is another place, it takes no longer to its output than the client wants."""
-        asking = attempt(call, self._client, health=self._health, trace=trace, taker=taker)
         patience_s = self._request.fallback_s
-        if patience_s is None or not self._course.left:
-            return asking
-        return self._for_a_while(asking, call.target, patience_s=patience_s)
+        if patience_s is not None and self._course.left:
+            return self._ask_for_a_while(call, trace, taker, patience_s=patience_s)
+        return attempt(call, self._client, health=self._health, trace=trace, taker=taker)
 
-    async def _for_a_while(self, asking: Coroutine[None, None, None], target: Target, *, patience_s: float) -> None:
+    async def _ask_for_a_while(self, call: Call, trace: Attempt, taker: Taker, *, patience_s: float) -> None:
+        fault = too_slow(call.target, patience_s)
+        has_patience = not await self._could_go_on(fault)
         try:
-            async with asyncio.timeout(patience_s) as self._limit:
-                await asking
+            async with asyncio.timeout(None if has_patience else patience_s) as self._limit:
+                await attempt(call, self._client, health=self._health, trace=trace, taker=taker)
         except TimeoutError as error:
-            raise _too_slow(target, patience_s) from error
+            raise fault from error
         finally:
             self._limit = None
+
+    async def _could_go_on(self, fault: Fault) -> bool:
+        """Whether another place would be asked after this failure. Those that cannot be told it are struck off."""
+        course, acted = self._course, acts(self._request)
+        while self._material is not None and course.goes_on(fault, acted=acted):
+            try:
+                await self._material.plan(course.upcoming())
+            except RequestFault as unable:
+                course.strike(unable)
+            else:
+                return True
+        return False
 
     async def _after(self, fault: Fault, plan: Plan, *, trace: Attempt) -> Plan:
         """What to ask after this failure. Raises the fault that the client is told when there is nothing."""
@@ -225,12 +238,3 @@ class Trying:
         self._material = None
         if self._limit is not None:
             self._limit.reschedule(None)
-
-
-def _too_slow(target: Target, patience_s: float) -> Fault:
-    return UpstreamFault(
-        f"The provider {target.provider} gave no output within {patience_s:g} seconds.",
-        code="upstream_timeout",
-        status=504,
-        retryable=True,
-    )
