@@ -28,7 +28,7 @@ from antiphon.edge.telemetry import Telemetry
 from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
 from antiphon.engine.prepare import Parts, RunLimits
-from antiphon.engine.retries import RetryPolicy
+from antiphon.engine.retries import RetryBudget, RetryPolicy
 from antiphon.engine.seal import Sealer
 from antiphon.lib.background import Background
 from antiphon.lib.clock import SystemClock, SystemIds
@@ -175,6 +175,7 @@ class _Lasting(Struct, frozen=True):
     tools: "_Tools"
     telemetry: Telemetry
     health: TargetHealth
+    retries: RetryBudget
     clock: SystemClock
     ids: SystemIds
     admission: Admission
@@ -212,12 +213,8 @@ async def _open_lasting(
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
         local = await local_model(settings, progress=progress) if shared is None else shared.model
-        store = await asyncio.to_thread(
-            SqlStore.open,
-            settings.database_url,
-            clock,
-            settings=StoreSettings(synchronous=settings.store.synchronous),
-        )
+        durability = StoreSettings(synchronous=settings.store.synchronous)
+        store = await asyncio.to_thread(SqlStore.open, settings.database_url, clock, settings=durability)
         stack.push_async_callback(store.close)
         keys = await stack.enter_async_context(KeyRing(store, clock))
         client = await stack.enter_async_context(
@@ -240,6 +237,7 @@ async def _open_lasting(
             tools=_Tools(stack, client, clock),
             telemetry=Telemetry(log=log.write if log else None, timestamp=Timestamp(), unwell=health.unwell),
             health=health,
+            retries=RetryBudget(),
             clock=clock,
             ids=SystemIds(),
             admission=admission,
@@ -303,7 +301,7 @@ async def _parts(settings: Settings, lasting: _Lasting, *, router: ModelRouter) 
         limits=_limits(settings),
         sealer=Sealer(seal_keys),
         health=lasting.health,
-        retries=RetryPolicy(settings.retries),
+        retries=RetryPolicy(settings.retries, budget=lasting.retries),
         tools=await lasting.tools.under(settings),
     )
 

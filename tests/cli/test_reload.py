@@ -14,7 +14,7 @@ import yaml
 from tests.helpers.gateway import add_key
 from tests.helpers.process import GatewayProcess, command, database_url, gateway_process, write_config
 from tests.helpers.stream import check_stream
-from tests.helpers.upstream import Gate, Reply, ScriptedUpstream, sse, stream, text_chunks
+from tests.helpers.upstream import Gate, Reply, ScriptedUpstream, error, sse, stream, text_chunks
 
 WIRE = sse(*text_chunks("Hel", "lo."))
 EVENTS = {"content-type": "text/event-stream"}
@@ -141,6 +141,24 @@ def test_what_needs_a_restart_is_told_and_stays(tmp_path: Path) -> None:
             ):
                 assert seen.headers["access-control-allow-origin"] == "https://a.example"
             assert not (tmp_path / "no").exists()
+
+    asyncio.run(main())
+
+
+def test_an_outage_has_no_new_budget_of_retries_after_a_reload(tmp_path: Path) -> None:
+    async def main() -> None:
+        retries = {"attempts": 2, "max_wait_s": 0.01, "budget_percent": 0}
+        async with ScriptedUpstream(lambda _: error(500, "Boom.")) as upstream:
+            config = write_config(tmp_path, upstream.url, retries=retries)
+            async with serving(config) as (gateway, client):
+                for _ in range(12):
+                    assert (await client.create("test/m", store=False)).status == 502
+                assert len(upstream.requests) == 12 + 10
+                change(config, retries={**retries, "max_wait_s": 0.02})
+                gateway.signal(signal.SIGHUP)
+                await gateway.says(READ_ANEW)
+                assert (await client.create("test/m", store=False)).status == 502
+                assert len(upstream.requests) == 13 + 10
 
     asyncio.run(main())
 

@@ -168,30 +168,30 @@ def test_waits_are_spread_from_nothing_to_a_bound_that_doubles(attempts: int, ch
 
 
 def test_ten_repeats_a_minute_are_always_within_the_budget() -> None:
-    budget = RetryBudget(10)
+    budget = RetryBudget()
     for _ in range(10):
-        assert budget.has_room(100.0)
+        assert budget.has_room(100.0, 10)
         budget.spend(100.0)
-    assert not budget.has_room(100.0)
-    assert not budget.has_room(159.9)
-    assert budget.has_room(160.0)
+    assert not budget.has_room(100.0, 10)
+    assert not budget.has_room(159.9, 10)
+    assert budget.has_room(160.0, 10)
 
 
 def test_the_budget_grows_with_the_requests_of_the_last_minute() -> None:
-    budget = RetryBudget(10)
+    budget = RetryBudget()
     for second in range(60):
         budget.requests += 10
         budget.tick(1000.0 + second)
     for _ in range(60):
-        assert budget.has_room(1059.0)
+        assert budget.has_room(1059.0, 10)
         budget.spend(1059.0)
-    assert not budget.has_room(1059.0)
-    assert not budget.has_room(1060.0), "ten requests have become too old to count"
+    assert not budget.has_room(1059.0, 10)
+    assert not budget.has_room(1060.0, 10), "ten requests have become too old to count"
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 50), st.booleans()), max_size=60))
 def test_the_budget_is_never_exceeded_in_any_minute(steps: list[tuple[float, int, bool]]) -> None:
-    budget, now = RetryBudget(10), 1000.0
+    budget, now = RetryBudget(), 1000.0
     requests: list[tuple[int, int]] = []
     repeats: list[int] = []
     for passed, came, wants in steps:
@@ -199,7 +199,7 @@ def test_the_budget_is_never_exceeded_in_any_minute(steps: list[tuple[float, int
         budget.requests += came
         budget.tick(now)
         requests.append((int(now), came))
-        if wants and budget.has_room(now):
+        if wants and budget.has_room(now, 10):
             lately = sum(1 for second in repeats if second > int(now) - 60)
             allowed = sum(count for second, count in requests if second > int(now) - 60) * 0.1
             assert lately < max(10, allowed)

@@ -68,9 +68,9 @@ def test_requests_of_an_hour_without_failures_are_no_budget_for_the_first_minute
                     await clock.passes(60)
                 await clock.passes(60)
                 for _ in range(10):
-                    assert budget.has_room(clock.now_s)
+                    assert parts.retries.has_room(clock.now_s)
                     budget.spend(clock.now_s)
-                assert not budget.has_room(clock.now_s), "of requests that came more than a minute ago"
+                assert not parts.retries.has_room(clock.now_s), "of requests that came more than a minute ago"
             finally:
                 keeping.cancel()
                 with suppress(asyncio.CancelledError):

@@ -147,7 +147,7 @@ class Course:
             elapsed_s=elapsed_ms / 1000,
             output_sent=output_sent,
             acted=acted,
-            has_budget=self._policy.budget.has_room(self._clock.monotonic()),
+            has_budget=self._policy.has_room(self._clock.monotonic()),
             spared=self._health.verdict(self._candidates[self._at].target) is not None,
         )
         return self._policy.decide(fault, standing)

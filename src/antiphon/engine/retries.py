@@ -179,10 +179,9 @@ class RetryBudget:
         requests: how many came since the last `tick`. Whoever sends one counts it here.
     """
 
-    __slots__ = ("_latest", "_percent", "_repeats", "_requests", "_sum_repeats", "_sum_requests", "requests")
+    __slots__ = ("_latest", "_repeats", "_requests", "_sum_repeats", "_sum_requests", "requests")
 
-    def __init__(self, percent: float) -> None:
-        self._percent = percent
+    def __init__(self) -> None:
         self._requests = [0] * _WINDOW_S
         self._repeats = [0] * _WINDOW_S
         self._sum_requests = self._sum_repeats = 0
@@ -202,10 +201,10 @@ class RetryBudget:
         self._sum_requests += self.requests
         self.requests = 0
 
-    def has_room(self, now_s: float) -> bool:
-        """Whether one more repeat is within the budget."""
+    def has_room(self, now_s: float, percent: float) -> bool:
+        """Whether one more repeat is within a budget of so many percent."""
         self.tick(now_s)
-        return self._sum_repeats < max(_NEVER_BELOW, self._sum_requests * self._percent / 100)
+        return self._sum_repeats < max(_NEVER_BELOW, self._sum_requests * percent / 100)
 
     def spend(self, now_s: float) -> None:
         """A repeat is made."""
@@ -215,12 +214,25 @@ class RetryBudget:
 
 
 class RetryPolicy:
-    """The policy of one gateway: what the operator decided, the budget that all requests share, and chance."""
+    """The policy of one gateway: what the operator decided, the budget that all requests share, and chance.
 
-    def __init__(self, settings: RetrySettings = _DEFAULTS, *, draw: Callable[[], float] = random.random) -> None:
+    New settings make a new policy with the `budget` of the old one: an outage does not end with a reload.
+    """
+
+    def __init__(
+        self,
+        settings: RetrySettings = _DEFAULTS,
+        *,
+        budget: RetryBudget | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         self.settings = settings
-        self.budget = RetryBudget(settings.budget_percent)
+        self.budget = budget or RetryBudget()
         self._draw = draw
+
+    def has_room(self, now_s: float) -> bool:
+        """Whether one more repeat is within the budget."""
+        return self.budget.has_room(now_s, self.settings.budget_percent)
 
     def decide(self, fault: Fault, standing: Standing) -> Decision:
         """What to do after this failure."""
