@@ -68,11 +68,11 @@ def test_turns_that_get_longer_and_longer_are_overload() -> None:
     assert pace.quota < 5
 
 
-def test_more_than_a_burst_in_a_turn_that_is_too_long_is_overload_at_once() -> None:
+def test_more_than_a_burst_in_a_turn_that_is_long_is_overload_at_once() -> None:
     pace = Pace(LATE_S)
-    pace.look(busy(0.15, admitted=1024, refused=300))
-    assert not pace.strict  # it was not too long
-    pace.look(busy(0.25, admitted=1024, refused=300))
+    pace.look(busy(0.04, admitted=1024, refused=300))
+    assert not pace.strict  # it was not long
+    pace.look(busy(0.06, admitted=1024, refused=300))
     assert pace.strict
 
 
@@ -82,8 +82,22 @@ def test_more_than_a_burst_under_way_and_no_time_left_is_overload_before_turns_a
         pace.look(busy(0.005, admitted=100, done=0))
         pace.look(busy(0.12, admitted=150, done=50))
         assert not pace.strict
-    pace.look(busy(0.12, admitted=150, done=50))
+    assert pace.quota == 24
+    pace.look(busy(0.12, admitted=24, done=50))
+    assert not pace.strict
+    pace.look(busy(0.12, admitted=50, refused=1, done=0))
     assert pace.strict
+
+
+def test_a_burst_is_let_in_whole_and_no_more_while_turns_are_long() -> None:
+    pace = Pace(LATE_S)
+    assert pace.quota == 1024
+    pace.look(busy(0.15, admitted=1024, done=0))
+    assert pace.quota == 0
+    pace.look(busy(0.15, admitted=0, done=512))
+    assert pace.quota == 512
+    pace.look(busy(0.05, admitted=0, done=512))
+    assert (pace.strict, pace.quota) == (False, 1024)
 
 
 def test_many_under_way_are_no_overload_while_there_is_time_left() -> None:

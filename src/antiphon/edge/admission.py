@@ -32,8 +32,10 @@ _LONG = 0.5
 #: thread's own work is at least this share of it. Else refusing would not make them shorter.
 _STRETCH = 2.5
 _OWN = 0.1
-#: Most requests that are let in in one turn while nothing is wrong. They come before one can see how long it takes.
+#: Most requests that are let in in one turn while nothing is wrong: they come before one can see how long it takes.
+#: When turns take this share of what is too long, so many more than there were when there was time left last.
 _BURST = 1024
+_FLOODED = 0.25
 
 #: While requests are refused: how long a turn should be, as a share of what is bearable, and no shorter than it takes
 #: to serve so many requests. Be a turn however long, only as many are let in as one of that length can bear: who was
@@ -121,17 +123,15 @@ class Pace:
         if self.strict:
             self._steer(turn)
             return
-        is_stretched = turn.elapsed_s >= self._late_s * _STRETCH and turn.worked_s >= self._late_s * _OWN
         has_time_left = turn.worked_s < turn.elapsed_s * _IDLE
         self._grown = 0 if has_time_left else max(0, self._grown + turn.admitted - turn.done)
-        if not is_stretched and turn.worked_s < self._late_s * _LONG:
-            self._in_a_row = 0
-            return
-        self._in_a_row += 1
-        # More than a burst has come while so much was done: that is no long piece of work, which would end by itself.
-        is_flood = turn.refused > 0
+        is_long = turn.worked_s >= self._late_s * _FLOODED
+        self.quota = max(0, _BURST - self._grown) if is_long else _BURST
+        is_stretched = turn.elapsed_s >= self._late_s * _STRETCH and turn.worked_s >= self._late_s * _OWN
         is_too_long = is_stretched or turn.worked_s >= self._late_s
-        if self._grown > _BURST or ((is_flood or self._in_a_row >= _IN_A_ROW) and is_too_long):
+        self._in_a_row = self._in_a_row + 1 if is_stretched or turn.worked_s >= self._late_s * _LONG else 0
+        # More than a burst has come while so much was done: that is no long piece of work, which would end by itself.
+        if (is_long and turn.refused) or (is_too_long and self._in_a_row >= _IN_A_ROW):
             self._begin(turn)
 
     def _begin(self, turn: Turn) -> None:
