@@ -108,6 +108,15 @@ def test_many_under_way_are_no_overload_while_there_is_time_left() -> None:
     assert not pace.strict
 
 
+def test_many_long_streams_on_two_thirds_of_the_processor_are_no_overload() -> None:
+    pace = Pace(LATE_S)
+    for _ in range(1000):
+        pace.look(Turn(0.006, 0.004, 3, 0, 0))
+    for _ in range(2):  # somebody sends a large body
+        pace.look(busy(0.08, admitted=20, done=0))
+        assert (pace.strict, pace.quota > 900) == (False, True)
+
+
 def test_in_a_long_turn_no_more_are_let_in_than_in_a_good_one() -> None:
     pace = strict_pace()
     for _ in range(200):
