@@ -108,10 +108,11 @@ def test_many_under_way_are_no_overload_while_there_is_time_left() -> None:
     assert not pace.strict
 
 
-def test_many_long_streams_on_two_thirds_of_the_processor_are_no_overload() -> None:
+@pytest.mark.parametrize(("elapsed_s", "worked_s"), [(0.006, 0.004), (0.02, 0.002)], ids=["work", "steal"])
+def test_many_long_streams_are_no_overload_while_there_is_time_left(elapsed_s: float, worked_s: float) -> None:
     pace = Pace(LATE_S)
     for _ in range(1000):
-        pace.look(Turn(0.006, 0.004, 3, 0, 0))
+        pace.look(Turn(elapsed_s, worked_s, 3, 0, 0))
     for _ in range(2):  # somebody sends a large body
         pace.look(busy(0.08, admitted=20, done=0))
         assert (pace.strict, pace.quota > 900) == (False, True)

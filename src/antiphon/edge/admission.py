@@ -36,7 +36,7 @@ _OWN = 0.1
 #: When turns take this share of what is too long, so many more than there were when there was time left last.
 _BURST = 1024
 _FLOODED = 0.25
-#: There was time left in a turn that was short, and in which this thread worked for a smaller share of the time.
+#: There was time left in a short turn in which this thread worked for a smaller share of the time.
 _SPARE = 0.75
 
 #: While requests are refused: how long a turn should be, as a share of what is bearable, and no shorter than it takes
@@ -125,7 +125,9 @@ class Pace:
         if self.strict:
             self._steer(turn)
             return
-        has_time_left = turn.elapsed_s <= 2 * _TICK_S and turn.worked_s < turn.elapsed_s * _SPARE
+        # A look that comes late found the thread at work, or kept from it by others.
+        most = _SPARE if turn.elapsed_s <= 2 * _TICK_S else _IDLE
+        has_time_left = turn.worked_s < turn.elapsed_s * most
         self._grown = 0 if has_time_left else max(0, self._grown + turn.admitted - turn.done)
         is_long = turn.worked_s >= self._late_s * _FLOODED
         self.quota = max(0, _BURST - self._grown) if is_long else _BURST
