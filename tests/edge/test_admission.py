@@ -7,16 +7,18 @@ import pytest
 from antiphon.edge.admission import Admission, AdmissionLimits, Pace, Turn
 
 LATE_S = 0.2
+#: Of a container's share of the processor, as Linux gives it out.
+_PERIOD_S = 0.1
 
 
 def busy(seconds: float, *, admitted: int = 100, refused: int = 0, done: int = 100) -> Turn:
     return Turn(seconds, seconds, admitted, refused, done)
 
 
-def strict_pace() -> Pace:
-    pace = Pace(LATE_S)
-    for seconds in (0.12, 0.15, 0.25):
-        pace.look(busy(seconds))
+def strict_pace(late_s: float = LATE_S) -> Pace:
+    pace = Pace(late_s)
+    for share in (0.6, 0.75, 1.25):
+        pace.look(busy(late_s * share))
     assert pace.strict
     return pace
 
@@ -89,6 +91,18 @@ def test_more_than_a_burst_under_way_and_no_time_left_is_overload_before_turns_a
     assert pace.strict
 
 
+def test_a_flood_is_seen_where_others_have_the_processor_for_half_of_the_time() -> None:
+    pace = Pace(LATE_S)
+    for _ in range(4):
+        pace.look(Turn(0.005, 0.005, 25, 0, 0))
+        pace.look(Turn(0.1, 0.045, 300, 0, 40))
+        assert not pace.strict
+    pace.look(Turn(0.12, 0.06, 300, 0, 40))
+    assert pace.quota < 300
+    pace.look(Turn(0.12, 0.06, pace.quota, 300 - pace.quota, 40))
+    assert pace.strict
+
+
 def test_a_burst_is_let_in_whole_and_no_more_while_turns_are_long() -> None:
     pace = Pace(LATE_S)
     assert pace.quota == 1024
@@ -147,10 +161,14 @@ def test_what_came_before_it_was_noticed_is_done_soon() -> None:
 
 
 class Loop:
-    """An event loop that can serve `per_s`, half of the work of each when its answer comes, and refuses in 10 µs."""
+    """An event loop that can serve `per_s`, half of the work of each when its answer comes, and refuses in 10 µs.
 
-    def __init__(self, per_s: float, answer_s: float) -> None:
-        self.pace = strict_pace()
+    Of each `_PERIOD_S` others have the processor for `taken_s`.
+    """
+
+    def __init__(self, per_s: float, answer_s: float, *, late_s: float = LATE_S, taken_s: float = 0.0) -> None:
+        self.pace = strict_pace(late_s)
+        self.taken_s = taken_s
         self.per_s = per_s
         self.answer_s = answer_s
         self.now_s = 0.0
@@ -168,11 +186,18 @@ class Loop:
         refused = int(self.came) - admitted
         worked_s = ((admitted + count) / self.per_s / 2 + refused * 10e-6) * slowness
         came_s = began_s - self.turn_s / 2
-        self.turn_s = max(worked_s, 0.005)
-        self.now_s += self.turn_s
+        self.now_s = max(self._after(worked_s), began_s + 0.005)
+        self.turn_s = self.now_s - began_s
         self.coming.append((self.now_s + self.answer_s, came_s, admitted))
         self.pace.look(Turn(self.turn_s, worked_s, admitted, refused, count))
         return [self.now_s - each[1] for each in done for _ in range(each[2])]
+
+    def _after(self, worked_s: float) -> float:
+        """When so much work is done: others have the processor at the end of each period."""
+        given_s = _PERIOD_S - self.taken_s
+        begun_s = min(self.now_s % _PERIOD_S, given_s) + worked_s
+        periods = self.now_s // _PERIOD_S + begun_s // given_s
+        return periods * _PERIOD_S + begun_s % given_s
 
 
 @pytest.mark.parametrize("times", [1.2, 3.0, 6.0])
@@ -189,6 +214,25 @@ def test_as_many_are_let_in_as_can_be_done(times: float, answer_s: float, per_s:
     left = 1.0 - per_s * (times - 1.0) * 10e-6  # what refusing takes cannot be used
     assert done_in_all / 15.0 > 0.85 * per_s * left
     assert longest_s < 0.04 + 5 / per_s
+
+
+@pytest.mark.parametrize("taken_s", [0.03, 0.06, 0.075])
+def test_what_is_left_of_a_processor_that_others_have_for_most_of_the_time_is_used(taken_s: float) -> None:
+    loop = Loop(3333, 0.1, taken_s=taken_s)
+    done = 0
+    while loop.now_s < 20.0:
+        done += len(loop.turn(10_000))
+    refusing = 10e-6 * (10_000 - done / 20.0)
+    assert done / 20.0 > 0.85 * 3333 * (1 - taken_s / _PERIOD_S - refusing)
+
+
+@pytest.mark.parametrize("late_s", [1.0, 0.05, 0.005])
+def test_as_many_are_let_in_as_can_be_done_whatever_is_called_late(late_s: float) -> None:
+    loop = Loop(3333, 0.1, late_s=late_s)
+    done = 0
+    while loop.now_s < 20.0:
+        done += len(loop.turn(10_000))
+    assert done / 20.0 > 0.85 * 3333 * 0.93
 
 
 def test_a_processor_that_is_slower_now_and_then_does_not_make_most_answers_late() -> None:
@@ -223,6 +267,18 @@ def test_it_is_over_when_there_is_time_left_although_somebody_is_refused() -> No
     for _ in range(1000):
         pace.look(Turn(0.005, 0.001, 0, 1, 0))
     assert pace.quota > 1000
+
+
+def test_a_reload_does_not_end_an_overload() -> None:
+    admission = Admission(AdmissionLimits())
+    for share in (0.6, 0.75, 1.25):
+        admission._pace.look(busy(LATE_S * share))
+    before = admission._pace.quota
+    admission.use(AdmissionLimits(max_runs=7, late_s=0.4))
+    assert (admission.max_runs, admission._pace.strict, admission._pace.quota) == (7, True, before)
+    for _ in range(5):
+        admission._pace.look(busy(0.25, refused=100))
+    assert admission._pace.strict
 
 
 def test_so_many_are_under_way_and_no_more() -> None:

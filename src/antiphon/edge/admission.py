@@ -36,16 +36,20 @@ _OWN = 0.1
 #: When turns take this share of what is too long, so many more than there were when there was time left last.
 _BURST = 1024
 _FLOODED = 0.25
-#: There was time left in a short turn in which this thread worked for a smaller share of the time.
+#: There was time left in a short turn in which this thread worked for a smaller share of the time. A look that comes
+#: late found the thread at work or kept from it, as in a container that has used up its share of the processor: there
+#: was time left only if it had next to nothing to do.
 _SPARE = 0.75
+_NEXT_TO_NOTHING = 0.2
 
-#: While requests are refused: how long a turn should be, as a share of what is bearable, and no shorter than it takes
-#: to serve so many requests. Be a turn however long, only as many are let in as one of that length can bear: who was
-#: let in with all that came in a long turn would make the next as long, and in long turns every answer is late.
+#: While requests are refused: how long a turn should be, as a share of what is bearable, and no shorter than a look
+#: and what it takes to serve so many requests. Has this thread worked for longer, only as many are let in as it can
+#: bear in a turn of that length: who was let in with all that came in a long turn would make the next as long, and in
+#: long turns every answer is late. A turn that is long because others had the processor is no shorter for that.
 _GOAL = 0.055
 _SERVED = 2.0
 #: How the rate grows while turns are shorter: by so much a second where the thread has nothing else to do, and by this
-#: share of it where it has; at most to so many times what is borne.
+#: share of it where it has; at most to so many times what is borne, and never to fewer than so many a second.
 _FASTER = 96.0
 _EAGER = 0.3
 _MORE = 2.0
@@ -89,6 +93,7 @@ class Pace:
     while is no reason to refuse anything. Nor is one long piece of work, however long.
 
     Attributes:
+        late_s: how long a turn may take without anybody being refused; may be set anew.
         strict: whether there is too much to do.
         quota: how many requests may be let in until the next look.
     """
@@ -100,15 +105,15 @@ class Pace:
         "_done_per_s",
         "_grown",
         "_in_a_row",
-        "_late_s",
         "_rate",
         "_rest",
+        "late_s",
         "quota",
         "strict",
     )
 
     def __init__(self, late_s: float) -> None:
-        self._late_s = late_s
+        self.late_s = late_s
         self.strict = False
         self.quota = _BURST
         self._in_a_row = 0
@@ -125,15 +130,14 @@ class Pace:
         if self.strict:
             self._steer(turn)
             return
-        # A look that comes late found the thread at work, or kept from it by others.
-        most = _SPARE if turn.elapsed_s <= 2 * _TICK_S else _IDLE
+        most = _SPARE if turn.elapsed_s <= 2 * _TICK_S else _NEXT_TO_NOTHING
         has_time_left = turn.worked_s < turn.elapsed_s * most
         self._grown = 0 if has_time_left else max(0, self._grown + turn.admitted - turn.done)
-        is_long = turn.worked_s >= self._late_s * _FLOODED
+        is_long = turn.worked_s >= self.late_s * _FLOODED
         self.quota = max(0, _BURST - self._grown) if is_long else _BURST
-        is_stretched = turn.elapsed_s >= self._late_s * _STRETCH and turn.worked_s >= self._late_s * _OWN
-        is_too_long = is_stretched or turn.worked_s >= self._late_s
-        self._in_a_row = self._in_a_row + 1 if is_stretched or turn.worked_s >= self._late_s * _LONG else 0
+        is_stretched = turn.elapsed_s >= self.late_s * _STRETCH and turn.worked_s >= self.late_s * _OWN
+        is_too_long = is_stretched or turn.worked_s >= self.late_s
+        self._in_a_row = self._in_a_row + 1 if is_stretched or turn.worked_s >= self.late_s * _LONG else 0
         # More than a burst has come while so much was done: that is no long piece of work, which would end by itself.
         if (is_long and turn.refused) or (is_too_long and self._in_a_row >= _IN_A_ROW):
             self._begin(turn)
@@ -158,14 +162,15 @@ class Pace:
         self._admitted_per_s += (turn.admitted / seconds - self._admitted_per_s) * weight
         self._busy += (busy - self._busy) * weight
         borne_per_s = max(self._done_per_s, self._admitted_per_s, _LEAST_PER_S)
-        goal_s = self._late_s * _GOAL + _SERVED / borne_per_s
+        goal_s = max(self.late_s * _GOAL, _TICK_S) + _SERVED / borne_per_s
         spare = 1.0 - turn.worked_s / goal_s
         if spare < 0.0:
             self._rate = min(self._rate, borne_per_s)
         elif turn.refused:
             self._rate *= 1.0 + _FASTER * min(seconds, goal_s) * max(1.0 - busy, _EAGER * spare)
         self._rate = max(_LEAST_PER_S, min(self._rate, _MORE * borne_per_s))
-        self._rest = self._rate * min(seconds, goal_s) + self._rest % 1.0
+        counted_s = seconds if spare >= 0.0 else seconds * goal_s / turn.worked_s
+        self._rest = self._rate * counted_s + self._rest % 1.0
         self.quota = int(self._rest)
         self._calm_s = 0.0 if turn.refused and self._busy > _IDLE else self._calm_s + seconds
         if self._calm_s >= _CALM_S:
@@ -190,6 +195,7 @@ class Admission:
     )  # fmt: skip
 
     def __init__(self, limits: AdmissionLimits) -> None:
+        self._pace = Pace(limits.late_s)
         self.use(limits)
         self.under_way = 0
         self.turned_away = 0
@@ -206,10 +212,10 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
 
     def use(self, limits: AdmissionLimits) -> None:
-        """From now on with these limits."""
+        """From now on with these limits. An overload is none the less one."""
         self.max_runs = limits.max_runs
         self.max_connections = limits.max_connections
-        self._pace = Pace(limits.late_s)
+        self._pace.late_s = limits.late_s
 
     def has_room(self, runs: int) -> bool:
         """Whether there may be one more beside so many: one request may want several."""
