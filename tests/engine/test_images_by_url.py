@@ -7,28 +7,11 @@ from typing import Any
 
 import pytest
 
-from antiphon.config.load import load
-from antiphon.dialects.responses import ResponsesAnswer, parse_create
-from antiphon.edge.sse_out import JsonSink
-from antiphon.engine.engine import Engine
 from antiphon.engine.media import MediaInliner
-from antiphon.engine.prepare import Parts, RunLimits
-from antiphon.engine.record import Arrival, Caller
-from antiphon.engine.seal import Sealer
-from antiphon.lib.clock import SystemClock, SystemIds
-from antiphon.protocol.records import Tenant
-from antiphon.protocol.response import Response
-from antiphon.providers.chat.codec import ChatCodec
-from antiphon.routing.catalog import build_catalog
-from antiphon.routing.health import TargetHealth
-from antiphon.routing.router import ModelRouter
-from antiphon.store.migrate import migrate
-from antiphon.store.sql import SqlStore
-from antiphon.upstream.client import UpstreamClient
+from tests.engine.alone import ask_alone
 from tests.engine.stage import Stage, open_stage
 from tests.helpers.far_end import PNG, far_end
 from tests.helpers.far_end import answer as file_answer
-from tests.helpers.requests import create_body
 from tests.helpers.upstream import ScriptedUpstream, answer, chat_json
 
 DATA_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
@@ -43,7 +26,7 @@ def test_an_image_is_fetched_and_sent_inline(tmp_path: Path) -> None:
     async def main() -> None:
         async with far_end(file_answer()) as far, ScriptedUpstream(answer(chat_json("A cat."))) as upstream:
             media = MediaInliner(far.fetcher())
-            response = await _ask(upstream, media, data_dir=tmp_path, content=_picture(far.url()))
+            response = await ask_alone([upstream], media, data_dir=tmp_path, input=_picture(far.url()))
             assert response.status == "completed"
             (request,) = upstream.requests
             (message,) = request.json["messages"]
@@ -51,42 +34,6 @@ def test_an_image_is_fetched_and_sent_inline(tmp_path: Path) -> None:
             assert len(far.requests) == 1
 
     asyncio.run(main())
-
-
-async def _ask(upstream: ScriptedUpstream, media: MediaInliner, *, data_dir: Path, content: object) -> Response:
-    """The engine alone: through the front door only ports 80 and 443 are fetched from, which no test may open."""
-    file = data_dir / "antiphon.yaml"
-    file.write_text(f"local: off\nproviders: {{test: {{base_url: '{upstream.url}', api_key: sk-upstream}}}}\n")
-    settings = load(file, {"ANTIPHON_DATA_DIR": str(data_dir)})
-    clock = SystemClock()
-    migrate(settings.database_url)
-    store = SqlStore.open(settings.database_url, clock)
-    try:
-        async with UpstreamClient() as client:
-            engine = Engine(
-                Parts(
-                    store=store,
-                    router=ModelRouter(build_catalog(settings)),
-                    client=client,
-                    media=media,
-                    codecs={"chat": ChatCodec()},
-                    clock=clock,
-                    ids=SystemIds(),
-                    limits=RunLimits(),
-                    sealer=Sealer([b"k" * 32]),
-                    health=TargetHealth(clock.monotonic),
-                )
-            )
-            request = parse_create(create_body(model="test/m", input=content))
-            run = engine.start(
-                request,
-                tenant=Tenant("default"),
-                arrival=Arrival(Caller("req_1"), 0.0),
-                sink=JsonSink(ResponsesAnswer()),
-            )
-            return await engine.execute(run)
-    finally:
-        await store.close()
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,18 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.faults.doors import AT_ONCE, ask, both, doors, here, silent
+from tests.helpers.gateway import Answer
 from tests.helpers.pair import Pair, open_pair
 from tests.helpers.upstream import Gate, Reply, Seen, answer, error, stream, text_chunks
 
 AT_ONCE_S = 1.0
+VECTORS = {"object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,11 @@ def slow(seen: Seen) -> Reply:
     threading.Timer(0.3, gate.open).start()
     made = here(seen)
     return Reply([gate, *made.parts], headers=made.headers, framing=made.framing)
+
+
+def embed(pair: Pair) -> Answer:
+    body = {"model": pair.model, "input": "Hi", "fallback_timeout": 100}
+    return pair.gateway.request("POST", "/v1/embeddings", body=body)
 
 
 @both
@@ -67,6 +75,23 @@ def test_fallback_timeout_does_not_end_an_answer_that_has_begun(pair: Pair) -> N
     assert pair.asked == [1, 0]
 
 
+def test_output_that_comes_just_as_patience_ends_is_one_answer_or_the_other(pair: Pair) -> None:
+    """Never one that breaks off because another place is asked by then."""
+    delays = iter([0.1 + step * 0.0005 for step in range(-8, 8)] * 4)
+
+    def about_then(_: Seen) -> Reply:
+        gate = Gate()
+        threading.Timer(next(delays), gate.open).start()
+        return stream(*text_chunks("First", " place.")[:1], gate, *text_chunks("First", " place.")[1:])
+
+    pair.script(about_then, lambda _: stream(*text_chunks("Second", " place.")))
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(pair.stream, fallback_timeout=100) for _ in range(64)]
+    seen = [each.result()[0] for each in made]
+    assert {each.response["status"] for each in seen} == {"completed"}
+    assert {each.text for each in seen} <= {"First place.", "Second place."}
+
+
 def test_impatience_of_a_client_is_no_failure_of_the_place(pair: Pair) -> None:
     pair.script(silent(), here)
     for _ in range(6):
@@ -89,16 +114,28 @@ def test_it_does_not_end_the_wait_for_the_only_place_that_can_be_told(tmp_path: 
 
 def test_it_does_not_end_the_wait_when_no_more_attempts_are_made(tmp_path: Path) -> None:
     with open_pair(tmp_path, retries={**AT_ONCE, "attempts": 1}) as pair:
-        made = {"object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
         pair.script(slow, here)
         assert ask(pair, "responses", fallback_timeout=100).status == 200
         assert pair.asked == [1, 0]
 
         def vectors(_: Seen) -> Reply:
             time.sleep(0.3)
-            return answer(made)
+            return answer(VECTORS)
 
-        pair.script(vectors, answer(made))
-        body = {"model": pair.model, "input": "Hi", "fallback_timeout": 100}
-        assert pair.gateway.request("POST", "/v1/embeddings", body=body).status == 200
+        pair.script(vectors, answer(VECTORS))
+        assert embed(pair).status == 200
         assert pair.asked == [1, 0]
+
+
+@pytest.mark.parametrize("silence", ["before the status", "behind it"])
+def test_embeddings_come_from_another_place_when_the_first_takes_too_long(pair: Pair, silence: str) -> None:
+    begun = Reply([b'{"object":', "stall"], headers={"content-type": "application/json"}, framing="chunked")
+    pair.script(silent() if silence == "before the status" else begun, answer(VECTORS))
+    for _ in range(6):
+        began = time.monotonic()
+        got = embed(pair)
+        assert got.status == 200, got.body
+        assert time.monotonic() - began < 5 * AT_ONCE_S
+        assert got.headers["x-fallback-reason"] == "upstream_timeout"
+    assert pair.asked == [6, 6], "it is not spared for that"
+    pair.closed(0)

@@ -95,14 +95,6 @@ class Course:
         self._at, self._repeats = self._before
         self._reason = self._reason or fault.code or fault.type
 
-    def upcoming(self) -> Target:
-        """Who would be the next. There has to be one."""
-        return self._candidates[self.left[0]].target
-
-    def strike(self, fault: RequestFault) -> None:
-        """Who would be the next cannot be told what is asked."""
-        self._record.candidates[self.left.pop(0)].verdict = _unable(fault)
-
     def judge(self, verdict: str) -> None:
         """What became of this candidate."""
         self._record.candidates[self._at].verdict = verdict
@@ -134,9 +126,11 @@ class Course:
             self._reason = self._reason or fault.code
         return decision
 
-    def goes_on(self, fault: Fault, *, acted: bool) -> bool:
-        """Whether another candidate would be asked if the attempt failed like this now."""
-        return self._decide(fault, acted=acted).verb == "next_candidate"
+    def would_follow(self, fault: Fault, *, acted: bool) -> Sequence[Target]:
+        """Who would be asked, the first of them that can be told it, if the attempt failed like this now."""
+        if self._decide(fault, acted=acted).verb != "next_candidate":
+            return ()
+        return [self._candidates[at].target for at in self._others(fault)]
 
     def _decide(self, fault: Fault, *, elapsed_ms: int = 0, output_sent: bool = False, acted: bool = False) -> Decision:
         standing = Standing(

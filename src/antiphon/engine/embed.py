@@ -106,7 +106,7 @@ class EmbeddingRun:
         while candidate is not None:
             target = self._target = candidate.target
             trace = course.attempt(target)
-            answer = await self._tried(target, trace, patience_s=self._patience_s(course, target))
+            answer = await self._tried(target, trace, course=course)
             if isinstance(answer, EmbeddingsAnswer):
                 course.judge("served")
                 self._end("completed", self._usage(answer))
@@ -122,21 +122,26 @@ class EmbeddingRun:
                 raise course.to_tell(answer)
         raise nowhere_to_go()
 
-    def _patience_s(self, course: Course, target: Target) -> float | None:
-        """How long the client waits for this place, when there is another that would be asked after it."""
-        patience_s = self._asked.fallback_s
-        return patience_s if patience_s and course.goes_on(too_slow(target, patience_s), acted=False) else None
-
-    async def _tried(self, target: Target, trace: Attempt, *, patience_s: float | None) -> EmbeddingsAnswer | Fault:
+    async def _tried(self, target: Target, trace: Attempt, *, course: Course) -> EmbeddingsAnswer | Fault:
         began = trace.start = self._elapsed_ms()
         tried = self._parts.health.begin(target)
+        patience_s = self._asked.fallback_s
+        slow = None if patience_s is None else too_slow(target, patience_s)
+        if slow is not None and not course.would_follow(slow, acted=False):
+            patience_s = None
+        limit = asyncio.timeout(patience_s)
         try:
-            answer = await self._exchange(target, trace=trace, first_byte_s=patience_s or target.first_byte_s)
+            async with limit:
+                answer = await self._exchange(target, trace=trace)
         except Fault as fault:
-            if patience_s is None or fault.code != "upstream_timeout":  # the client's patience is no measure
-                tried.failed(fault)
+            tried.failed(fault)
             trace.outcome = fault.code or fault.type
             return fault
+        except TimeoutError:
+            if slow is None or not limit.expired():
+                raise
+            trace.outcome = slow.code or slow.type  # which is no failure of the place
+            return slow
         else:
             tried.served(latency_ms=self._elapsed_ms() - began, streamed=False)
             trace.outcome = "served"
@@ -169,14 +174,14 @@ class EmbeddingRun:
             )
         return route
 
-    def _encoded(self, target: Target, first_byte_s: float) -> UpstreamRequest:
+    def _encoded(self, target: Target) -> UpstreamRequest:
         url = embeddings_url(target) or ""
         user = hashed(self._asked.user, self.tenant)
         upstream = upstream_request(encode_embeddings(self._asked.fields, target, url=url, user=user), target)
-        return structs.replace(upstream, first_byte_s=first_byte_s, idle_s=target.idle_s)
+        return structs.replace(upstream, first_byte_s=target.first_byte_s, idle_s=target.idle_s)
 
-    async def _exchange(self, target: Target, *, trace: Attempt, first_byte_s: float) -> EmbeddingsAnswer:
-        async with await self._parts.client.open(self._encoded(target, first_byte_s)) as exchange:
+    async def _exchange(self, target: Target, *, trace: Attempt) -> EmbeddingsAnswer:
+        async with await self._parts.client.open(self._encoded(target)) as exchange:
             trace.first_byte, trace.status = self._elapsed_ms(), exchange.status
             if not 200 <= exchange.status < 300:
                 body = await error_body(exchange)

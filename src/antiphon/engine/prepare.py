@@ -177,7 +177,8 @@ class Material:
         full = _fitting(full, target)
         urls = [url for url in codec.media_urls(full, target) if url not in self._media]
         if urls:
-            self._media.update(await _fetched(parts.media, urls, request=full))
+            fetched = await _fetched(parts.media, urls, request=full)
+            self._media = {**self._media, **fetched}  # another's plan does not hold what it has no use for
         encoded = codec.encode(full, target, media=self._media)
         notices = (*self.history.notices, *full.notices, *encoded.notices)
         refuse_losses(notices, target)

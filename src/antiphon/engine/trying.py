@@ -12,7 +12,7 @@ from antiphon.engine.record import Attempt
 from antiphon.engine.retries import acts
 from antiphon.protocol.faults import Fault, RequestFault, forget_frames
 from antiphon.protocol.request import Request
-from antiphon.protocol.target import Route
+from antiphon.protocol.target import Route, Target
 
 __all__ = ["Trying"]
 
@@ -20,7 +20,17 @@ __all__ = ["Trying"]
 class Trying:
     """The attempts of one run. Use `first` and then `answer`, once."""
 
-    __slots__ = ("_cannot", "_client", "_course", "_health", "_limit", "_material", "_reception", "_request")
+    __slots__ = (
+        "_ahead",
+        "_cannot",
+        "_client",
+        "_course",
+        "_health",
+        "_limit",
+        "_material",
+        "_reception",
+        "_request",
+    )
 
     def __init__(  # noqa: PLR0917 - one for each request: with names it takes twice as long
         self, parts: Parts, request: Request, material: Material, route: Route, reception: Reception
@@ -32,7 +42,8 @@ class Trying:
         self._course = Course(request, route, parts, reception.record)
         self._reception = reception
         self._cannot: RequestFault | None = None  # why the first candidate could not be asked
-        self._limit: asyncio.Timeout | None = None
+        self._limit: asyncio.Timeout | None = None  # on an attempt that is given up when the client's patience ends
+        self._ahead: Plan | None = None  # what is sent to the next one, where that had to be known before
 
     async def first(self) -> Plan:
         """What is sent to the first candidate that it can be said to.
@@ -134,7 +145,7 @@ class Trying:
         return plan
 
     def _ask(self, call: Call, trace: Attempt, *, taker: Taker) -> Coroutine[None, None, None]:
-        """One attempt. As long as there is another place, it takes no longer to its output than the client wants."""
+        """One attempt. Where there is another place, it is given up when the client's patience ends before output."""
         patience_s = self._request.fallback_s
         if patience_s is not None and self._course.left:
             return self._ask_for_a_while(call, trace, taker, patience_s=patience_s)
@@ -142,26 +153,34 @@ class Trying:
 
     async def _ask_for_a_while(self, call: Call, trace: Attempt, taker: Taker, *, patience_s: float) -> None:
         fault = too_slow(call.target, patience_s)
-        has_patience = not await self._could_go_on(fault)
+        limit = asyncio.timeout(None)
+        impatience = asyncio.create_task(self._give_up(limit, fault, patience_s=patience_s))
         try:
-            async with asyncio.timeout(None if has_patience else patience_s) as self._limit:
+            async with limit as self._limit:
                 await attempt(call, self._client, health=self._health, trace=trace, taker=taker)
         except TimeoutError as error:
+            if not limit.expired():
+                raise
             raise fault from error
         finally:
             self._limit = None
+            impatience.cancel()
 
-    async def _could_go_on(self, fault: Fault) -> bool:
-        """Whether another place would be asked after this failure. Those that cannot be told it are struck off."""
-        course, acted = self._course, acts(self._request)
-        while self._material is not None and course.goes_on(fault, acted=acted):
+    async def _give_up(self, limit: asyncio.Timeout, fault: Fault, *, patience_s: float) -> None:
+        """End the attempt when patience is over, once it is known that another place would be asked, and can be."""
+        await asyncio.sleep(patience_s)
+        for target in self._course.would_follow(fault, acted=acts(self._request)):
+            material = self._material
+            if material is None:
+                return  # there is output by now
             try:
-                await self._material.plan(course.upcoming())
-            except RequestFault as unable:
-                course.strike(unable)
-            else:
-                return True
-        return False
+                plan = await material.plan(target)
+            except Fault:
+                continue  # it cannot be told this, at least not now; who is being asked may go on
+            if self._limit is limit:
+                self._ahead = plan
+                limit.reschedule(asyncio.get_running_loop().time())
+            return
 
     async def _after(self, fault: Fault, plan: Plan, *, trace: Attempt) -> Plan:
         """What to ask after this failure. Raises the fault that the client is told when there is nothing."""
@@ -192,7 +211,7 @@ class Trying:
         """What is sent to the next candidate that it can be said to."""
         while self._material is not None and (candidate := self._course.next(after)) is not None:
             try:
-                plan = await self._material.plan(candidate.target)
+                plan = await self._plan(self._material, candidate.target)
             except RequestFault as fault:
                 self._course.unable(fault)
                 self._cannot = self._cannot or fault
@@ -202,6 +221,13 @@ class Trying:
             self._go(plan)
             return plan
         return None
+
+    async def _plan(self, material: Material, target: Target) -> Plan:
+        ahead = self._ahead
+        if ahead is None or ahead.call.target is not target:
+            return await material.plan(target)
+        self._ahead = None
+        return ahead
 
     def _go(self, plan: Plan) -> None:
         """This is what is asked now, and what the answer's headers shall tell."""
@@ -235,6 +261,7 @@ class Trying:
 
     def _settle(self) -> None:
         """There is output, and with it no way back."""
-        self._material = None
+        self._material = self._ahead = None
         if self._limit is not None:
             self._limit.reschedule(None)
+            self._limit = None

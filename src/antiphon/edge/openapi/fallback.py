@@ -8,7 +8,7 @@ __all__ = ["FALLBACK_FIELDS", "FALLBACK_TEXTS"]
 
 FALLBACK_TEXTS: Mapping[str, str] = {
     "fallback_models": "Models to try, in this order, when the first one has failed before there was output.",
-    "fallback_timeout": "Milliseconds to wait for output while there is another place to try.",
+    "fallback_timeout": "Milliseconds to wait for output before another place is tried, as long as one would be.",
     "fallback_enabled": "Whether any other place may be tried. Left out: as the operator says.",
 }
 
