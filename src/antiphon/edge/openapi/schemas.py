@@ -66,14 +66,15 @@ class Schemas:
 
     def of(self, kind: object) -> Schema:
         """The schema of a type; structs in it become components."""
-        return self._schema(inspect.type_info(kind))
+        node = inspect.type_info(kind)
+        return self._struct(node) if isinstance(node, inspect.StructType) else self._schema(node)
 
     def _schema(self, node: inspect.Type) -> Schema:
         match node:
             case inspect.Metadata():
                 return {**(node.extra_json_schema or {}), **self._schema(node.type)}
             case inspect.StructType():
-                return self._struct(node)
+                return self._alone(node)
             case inspect.UnionType():
                 return self._union(node)
             case inspect.ListType() | inspect.VarTupleType():
@@ -95,7 +96,7 @@ class Schemas:
         return _nullable(schema) if node.includes_none else schema
 
     def _alternatives(self, kinds: Sequence[inspect.Type]) -> Schema:
-        schemas = [self._schema(kind) for kind in kinds]
+        schemas = [self._struct(kind) if isinstance(kind, inspect.StructType) else self._schema(kind) for kind in kinds]
         tags = {
             str(kind.tag): schema["$ref"]
             for kind, schema in zip(kinds, schemas, strict=True)
@@ -104,6 +105,14 @@ class Schemas:
         if len(tags) < len(kinds):
             return {"anyOf": schemas}
         return {"oneOf": schemas, "discriminator": {"propertyName": "type", "mapping": tags}}
+
+    def _alone(self, node: inspect.StructType) -> Schema:
+        """Where it is the only kind that fits, clients need not say its `type`: msgspec does not ask for it."""
+        if self._side == "answer" or node.tag_field is None or node.cls in self._untagged:
+            return self._struct(node)
+        schema: Schema = {"type": "object", **self._object(node, self._names.get(node.cls, node.cls.__name__))}
+        schema["required"] = [one.encode_name for one in node.fields if one.required]
+        return schema
 
     def _struct(self, node: inspect.StructType) -> Schema:
         name = self._names.get(node.cls, node.cls.__name__)
