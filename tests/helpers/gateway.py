@@ -22,12 +22,18 @@ import yaml
 from antiphon.access.keys import generate
 from antiphon.app import Application
 from antiphon.config.load import load
+from antiphon.edge import server as server_module
 from antiphon.edge.server import GatewayServer, server_config
 from antiphon.protocol.records import KeyId, KeyRecord, Tenant
 from antiphon.store.keys import open_keys
 from antiphon.store.migrate import migrate
 
 __all__ = ["Answer", "Gateway", "add_key"]
+
+
+# A gateway looks for garbage when it starts, and seldom later. In a process that holds gigabytes of what tests made that
+# first look took half a minute, and what they left was kept.
+server_module._calm_collector = lambda: None
 
 
 class Answer(msgspec.Struct, frozen=True):
